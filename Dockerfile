@@ -1,0 +1,25 @@
+# The site with its model: what serving needs, no training, no tests. docs/operate.md says how to run it.
+FROM python:3.11-slim-bookworm AS build
+ENV PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
+WORKDIR /build
+COPY requirements-uv.txt requirements.txt ./
+RUN python -m venv /venv \
+    && /venv/bin/pip install --require-hashes -r requirements-uv.txt \
+    && /venv/bin/uv pip install --python /venv/bin/python --require-hashes --compile-bytecode -r requirements.txt
+
+FROM python:3.11-slim-bookworm
+# Nothing is written at run time, so the root file system may be read-only.
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000
+WORKDIR /site
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
+COPY --from=build /venv /venv
+COPY model_store model_store
+COPY app app
+COPY templates templates
+COPY static static
+COPY wsgi.py gunicorn.conf.py ./
+USER 10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/readyz\", timeout=4)"]
+CMD ["gunicorn", "--config", "gunicorn.conf.py", "wsgi"]

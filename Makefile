@@ -1,0 +1,62 @@
+# `make help` lists the targets. A fresh machine needs Python 3.11, make and git; everything else goes into .venv.
+.DEFAULT_GOAL := help
+.PHONY: help serve test lint lock train-smoke screenshots clean browser translations
+
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes
+LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform linux \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+
+help: ## List these targets.
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+serve: $(VENV)/.serving translations ## Set up what is missing, check the model bundle, serve on http://127.0.0.1:$PORT (8000).
+	$(BIN)/gunicorn --config gunicorn.conf.py wsgi
+
+test: $(VENV)/.dev translations browser lint ## Set up what is missing, then run the checks and every test.
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev ## Check the code's style.
+	$(BIN)/ruff check .
+
+train-smoke: $(VENV)/.dev ## Go through all of training on a few generated images.
+	$(BIN)/pytest tests/training -k smoke
+
+screenshots: $(VENV)/.dev translations browser ## Take the pictures in docs/screenshots/ again, from the real pages.
+	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots
+
+lock: $(VENV)/.uv ## Pin requirements*.in into requirements*.txt, with hashes; UPGRADE=--upgrade takes newer releases.
+	$(LOCK) $(UPGRADE) requirements-uv.in --output-file requirements-uv.txt
+	$(LOCK) $(UPGRADE) requirements.in --output-file requirements.txt
+	$(LOCK) $(UPGRADE) requirements-training.in --output-file requirements-training.txt
+	$(LOCK) $(UPGRADE) requirements-dev.in --output-file requirements-dev.txt
+
+clean: ## Remove .venv and what the tools left behind.
+	rm -rf $(VENV) .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each stamp is newer than the requirements that it stands for, so a second start installs nothing.
+$(VENV)/.uv: requirements-uv.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	touch $@
+
+$(VENV)/.serving: $(VENV)/.uv requirements.txt
+	$(INSTALL) -r requirements.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.serving requirements-training.txt requirements-dev.txt
+	$(INSTALL) -r requirements-training.txt -r requirements-dev.txt
+	touch $@
+
+# The browser tests need Chromium; they are skipped, and say so, where it is missing and cannot be installed.
+browser:
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	fi
+
+translations: $(VENV)/.serving
+	@if [ -d app/translations ]; then $(BIN)/pybabel --quiet compile --directory app/translations --use-fuzzy; fi
