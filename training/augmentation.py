@@ -1,0 +1,121 @@
+"""Augmentation: chance is drawn on the host in numpy, the arithmetic runs on the device in keras.ops.
+
+So a step's images depend on the seed and the step alone, whatever the backend and however often a run was killed.
+"""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+from keras import ops
+
+_GREY = np.full((3, 3), 1 / 3)
+_MID = 127.5
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each draw may go; every default is "leave alone".
+
+    Attributes:
+        flips: mirror left-right and up-down, each for half of the images.
+        rotation: degrees either way, uniform.
+        zoom: largest factor either way, log-uniform (1.2 means 1/1.2 to 1.2).
+        stretch: largest change of the aspect ratio, as `zoom`.
+        shift: share of the side, either way, uniform.
+        brightness, contrast, saturation: largest factor either way, log-uniform.
+        tint: largest gain of each colour channel of its own, as above: the colour of light and of cameras.
+        blur: up to this share of a 3x3 mean is mixed in; up to half of it is taken away (sharper) instead.
+    """
+
+    flips: bool = False
+    rotation: float = 0.0
+    zoom: float = 1.0
+    stretch: float = 1.0
+    shift: float = 0.0
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    tint: float = 1.0
+    blur: float = 0.0
+
+
+def draw(rng: np.random.Generator, count: int, side_px: int, spec: Augmentation) -> dict[str, np.ndarray]:
+    """Draw the parameters for a batch.
+
+    Args:
+        rng: source of chance.
+        count: N images.
+        side_px: side of the images that `Augment` will get, pixels.
+        spec: how far to go.
+
+    Returns:
+        transform: float32 (N, 8), projective, from output to input pixel coordinates.
+        colour: float32 (N, 4, 3), RGB and 1 to RGB, in [0, 255].
+        blur: float32 (N, 1, 1, 1), the share of a 3x3 mean; negative sharpens.
+    """
+    return {
+        "transform": _transforms(rng, count, side_px, spec),
+        "colour": _colours(rng, count, spec),
+        "blur": rng.uniform(-spec.blur / 2, spec.blur, (count, 1, 1, 1)).astype("float32"),
+    }
+
+
+@keras.saving.register_keras_serializable("training")
+class Augment(keras.layers.Layer):
+    """Apply what `draw` drew, then resize.
+
+    Call arguments: a dict with "images" (N, S, S, 3) uint8 and the arrays of `draw`.
+    Output shape: (N, size_px, size_px, 3), float32 in [0, 255].
+    """
+
+    def __init__(self, size_px: int, **kwargs) -> None:
+        super().__init__(trainable=False, **kwargs)
+        self.size_px = size_px
+
+    def call(self, inputs):
+        images = ops.cast(inputs["images"], "float32")
+        images = ops.image.affine_transform(
+            images, inputs["transform"], interpolation="bilinear", fill_mode="reflect", data_format="channels_last"
+        )
+        images = ops.image.resize(
+            images, (self.size_px, self.size_px), interpolation="bilinear", antialias=True, data_format="channels_last"
+        )
+        blurred = ops.average_pool(images, 3, strides=1, padding="same", data_format="channels_last")
+        images = images + inputs["blur"] * (blurred - images)
+        colour = inputs["colour"]
+        images = ops.einsum("nhwc,ncd->nhwd", images, colour[:, :3]) + colour[:, None, 3:]
+        return ops.clip(images, 0.0, 255.0)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape["images"][0], self.size_px, self.size_px, 3)
+
+    def get_config(self):
+        return {**super().get_config(), "size_px": self.size_px}
+
+
+def _factor(rng: np.random.Generator, largest: float, shape: int | tuple[int, ...]) -> np.ndarray:
+    return np.exp(rng.uniform(-1, 1, shape) * np.log(largest))
+
+
+def _transforms(rng: np.random.Generator, count: int, side_px: int, spec: Augmentation) -> np.ndarray:
+    angle = np.deg2rad(rng.uniform(-spec.rotation, spec.rotation, count))
+    zoom, stretch = _factor(rng, spec.zoom, count), np.sqrt(_factor(rng, spec.stretch, count))
+    mirror = rng.choice([-1.0, 1.0], (count, 2)) if spec.flips else np.ones((count, 2))
+    x_scale, y_scale = mirror[:, 0] * stretch / zoom, mirror[:, 1] / stretch / zoom
+    matrix = np.empty((count, 2, 2))
+    matrix[:, 0, 0], matrix[:, 0, 1] = np.cos(angle) * x_scale, -np.sin(angle) * y_scale
+    matrix[:, 1, 0], matrix[:, 1, 1] = np.sin(angle) * x_scale, np.cos(angle) * y_scale
+    centre = np.full(2, (side_px - 1) / 2)
+    offset = centre - matrix @ centre + rng.uniform(-spec.shift, spec.shift, (count, 2)) * side_px
+    rows = np.concatenate([matrix, offset[:, :, None]], axis=2).reshape(count, 6)
+    return np.concatenate([rows, np.zeros((count, 2))], axis=1).astype("float32")
+
+
+def _colours(rng: np.random.Generator, count: int, spec: Augmentation) -> np.ndarray:
+    gain = _factor(rng, spec.brightness, (count, 1)) * _factor(rng, spec.tint, (count, 3))
+    contrast = _factor(rng, spec.contrast, (count, 1, 1))
+    saturation = _factor(rng, spec.saturation, (count, 1, 1))
+    matrix = contrast * (saturation * np.eye(3) + (1 - saturation) * _GREY) * gain[:, None, :]
+    offset = np.broadcast_to(_MID * (1 - contrast), (count, 1, 3))
+    return np.concatenate([matrix, offset], axis=1).astype("float32")

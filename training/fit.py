@@ -1,0 +1,378 @@
+"""A training run: stage after stage, checkpointed, and resumed by the same command.
+
+A run's folder holds
+    recipe.json, versions.json   what runs, on what
+    history.csv                  a row an epoch
+    STAGE.weights.npz            the network after each stage
+    checkpoint/                  the current stage, rewritten every few minutes
+"""
+
+import dataclasses
+import json
+import platform
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from model_store.classes import CODES
+from model_store.preprocessing import InputSpec, to_input
+from training import augmentation, losses, metrics, network, sampling, schedules
+from training.configs.recipe import Recipe, Stage
+
+CHECKPOINT_SECONDS = 180
+
+
+@dataclass(frozen=True)
+class Data:
+    """What `prepare` made: the table with its `split` and, for the same rows, the pixels at two sizes.
+
+    `pixels` is uint8 (N, common_px, common_px, 3); `thumbnails` the same at 84 px, for stages that train on them.
+    """
+
+    table: pd.DataFrame
+    pixels: np.ndarray
+    thumbnails: np.ndarray
+
+
+class NotFiniteLoss(RuntimeError):
+    """The loss became infinite or NaN; going on would only spoil the checkpoint."""
+
+
+def run(recipe: Recipe, data: Data, folder: Path, weights: str) -> Path:
+    """Train, or go on where an earlier call was stopped.
+
+    Each stage starts from, in this order: its own checkpoint, the stage before it, the starting weights.
+
+    Args:
+        recipe: what to train.
+        data: from `prepare`.
+        folder: the run's folder, made when missing.
+        weights: see `network.load_starting_weights`.
+
+    Returns:
+        The file with the weights after the last stage, for `load_weights`.
+
+    Raises:
+        NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
+        ValueError: the folder belongs to a run of another recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _record(recipe, weights, folder)
+    for number, stage in enumerate(recipe.stages):
+        if not _weights_file(folder, stage).exists():
+            _run_stage(recipe, number, data, folder, weights)
+    return _weights_file(folder, recipe.stages[-1])
+
+
+def load_weights(model: keras.Model, file: Path) -> None:
+    """Put a stage's weights into a network from `network.build`, of whatever size."""
+    with np.load(file) as arrays:
+        network.set_variables(model, [arrays[str(i)] for i in range(len(arrays))])
+
+
+def logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, batch_size: int) -> np.ndarray:
+    """Ask a network about images as serving would.
+
+    Args:
+        model: from `network.build`.
+        pixels: shape (N, common_px, common_px, 3), uint8.
+        rows: row numbers of the images to ask about.
+        spec: resampling is used; the size is the network's own.
+        batch_size: images a step.
+
+    Returns:
+        Shape (len(rows), 8), float32.
+    """
+    spec = dataclasses.replace(spec, size_px=model.input_shape[1])
+    out = np.empty((len(rows), len(CODES)), "float32")
+    for start in tqdm(range(0, len(rows), batch_size), desc=f"asking at {spec.size_px} px", leave=False, mininterval=5):
+        batch = rows[start : start + batch_size]
+        inputs = np.stack([to_input(pixels[row], spec) for row in batch])
+        missing = batch_size - len(batch)  # one fixed shape: another would be compiled anew
+        inputs = np.pad(inputs, ((0, missing), (0, 0), (0, 0), (0, 0)))
+        out[start : start + batch_size] = model.predict_on_batch(inputs)[: len(batch)]
+    return out
+
+
+def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: str) -> None:
+    stage = recipe.stages[number]
+    keras.utils.set_random_seed(recipe.seed + number)
+    model = network.build(
+        stage.size_px,
+        dropout=recipe.dropout,
+        drop_connect=recipe.drop_connect,
+        batch_norm_momentum=stage.batch_norm_momentum,
+    )
+    if number:
+        load_weights(model, _weights_file(folder, recipe.stages[number - 1]))
+    else:
+        network.load_starting_weights(model, weights)
+    network.freeze(model, stage.trainable_from)
+
+    pixels = data.thumbnails if stage.thumbnails else data.pixels
+    rows = _training_rows(data.table, recipe, stage)
+    labels = data.table.label.to_numpy()
+    chances = sampling.draw_probabilities(data.table.loc[rows], recipe.class_power, recipe.phone_share)
+    shares = sampling.class_shares(labels[rows], chances)
+    loss = losses.cross_entropy(
+        recipe.label_smoothing, np.log(np.maximum(shares, 1e-4)) if recipe.logit_adjustment else None
+    )
+    trainer = _trainer(model, recipe, stage, loss, pixels.shape[1])
+    epoch_images = stage.epoch_images or len(rows)
+    steps = -(-epoch_images // stage.batch_size)
+    validation = _validation_rows(data.table, recipe)
+
+    state = _State(folder / "checkpoint", stage.name)
+    state.restore(model, trainer.optimizer)
+    callbacks = _callbacks(recipe, trainer, folder / f"{stage.name}.best.weights.h5", state.history)
+    checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
+    progress = tqdm(
+        total=stage.epochs * epoch_images,
+        initial=state.epoch * epoch_images + state.step * stage.batch_size,
+        desc=f"{stage.name}, {stage.size_px} px",
+        unit="image",
+        mininterval=5,
+    )
+    while state.epoch < stage.epochs and not trainer.stop_training:
+        order = rows[sampling.epoch(chances, epoch_images, (recipe.seed, number, state.epoch))]
+        while state.step < steps:
+            step = state.epoch * steps + state.step
+            if stage.warmup is not None:
+                rate = schedules.warmup_cosine(step, stage.epochs * steps, stage.warmup, stage.peak)
+                trainer.optimizer.learning_rate = rate
+            batch = order[state.step * stage.batch_size : (state.step + 1) * stage.batch_size]
+            chance = np.random.default_rng((recipe.seed, number, state.epoch, state.step))
+            drawn = augmentation.draw(chance, len(batch), pixels.shape[1], recipe.augmentation)
+            trainer.reset_metrics()
+            logs = trainer.train_on_batch(
+                {"images": pixels[batch], **drawn}, np.eye(len(CODES), dtype="float32")[labels[batch]], return_dict=True
+            )
+            if not np.isfinite(logs["loss"]):
+                raise NotFiniteLoss(f"loss {logs['loss']} in stage {stage.name}, step {step}")
+            state.add(logs, len(batch))
+            progress.update(len(batch))
+            progress.set_postfix(loss=f"{state.mean('loss'):.3f}", refresh=False)
+            if time.monotonic() > checkpoint_due:
+                state.save(model, trainer.optimizer)
+                checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
+        answers = logits(model, pixels, validation, recipe.input, stage.batch_size)
+        row = state.end_epoch(stage, _validate(answers, labels[validation], loss), trainer.optimizer)
+        progress.write(" ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "stage"))
+        for callback in callbacks:
+            callback.on_epoch_end(state.epoch, row)
+        state.save(model, trainer.optimizer)
+    progress.close()
+    _finish_stage(recipe, stage, model, trainer, folder, state)
+
+
+def _finish_stage(
+    recipe: Recipe, stage: Stage, model: keras.Model, trainer: keras.Model, folder: Path, state: "_State"
+) -> None:
+    if recipe.optimizer.ema:
+        trainer.optimizer.finalize_variable_values(trainer.trainable_variables)
+    best = folder / f"{stage.name}.best.weights.h5"
+    if best.exists():
+        trainer.load_weights(best)
+    _append_history(folder, state.history)
+    _save_arrays(_weights_file(folder, stage), network.variables(model))
+    best.unlink(missing_ok=True)
+    shutil.rmtree(state.folder, ignore_errors=True)
+
+
+def _trainer(model: keras.Model, recipe: Recipe, stage: Stage, loss, side_px: int) -> keras.Model:
+    """The network behind its augmentation, compiled."""
+    inputs = {
+        "images": keras.Input((side_px, side_px, 3), dtype="uint8", name="images"),
+        "transform": keras.Input((8,), name="transform"),
+        "colour": keras.Input((4, 3), name="colour"),
+        "blur": keras.Input((1, 1, 1), name="blur"),
+    }
+    trainer = keras.Model(inputs, model(augmentation.Augment(stage.size_px)(inputs)))
+    o = recipe.optimizer
+    settings = {
+        "learning_rate": stage.peak,
+        "beta_1": o.beta_1,
+        "beta_2": o.beta_2,
+        "epsilon": o.epsilon,
+        "global_clipnorm": o.clip,
+        "use_ema": o.ema is not None,
+        "ema_momentum": o.ema or 0.99,
+    }
+    if o.weight_decay:
+        optimizer = keras.optimizers.AdamW(weight_decay=o.weight_decay, **settings)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    else:
+        optimizer = keras.optimizers.Adam(**settings)
+    optimizer.build(trainer.trainable_variables)
+    # XLA is what JAX needs; TensorFlow on a CPU is faster without.
+    trainer.compile(optimizer, loss, metrics=["accuracy"], jit_compile=keras.backend.backend() == "jax")
+    trainer.stop_training = False
+    return trainer
+
+
+def _callbacks(recipe: Recipe, trainer: keras.Model, best: Path, history: list[dict]) -> list:
+    """Keras's own callbacks, brought to where a resumed stage was by replaying its history."""
+    watch = {"monitor": "val_loss", "mode": "min"}
+    replayed = []
+    if recipe.early_stopping_patience is not None:
+        replayed.append(keras.callbacks.EarlyStopping(patience=recipe.early_stopping_patience, **watch))
+    if recipe.reduce_lr_patience is not None:
+        replayed.append(keras.callbacks.ReduceLROnPlateau(patience=recipe.reduce_lr_patience, **watch))
+    if not replayed:
+        return []
+    losses_so_far = [row["val_loss"] for row in history]
+    keep_best = keras.callbacks.ModelCheckpoint(
+        best,
+        save_best_only=True,
+        save_weights_only=True,
+        initial_value_threshold=min(losses_so_far, default=None),
+        **watch,
+    )
+    rate = float(trainer.optimizer.learning_rate)
+    for callback in (*replayed, keep_best):
+        callback.set_model(trainer)
+        callback.on_train_begin()
+    for epoch, row in enumerate(history):
+        for callback in replayed:
+            callback.on_epoch_end(epoch, dict(row))
+    trainer.optimizer.learning_rate = rate  # the replay lowered it a second time
+    return [*replayed, keep_best]
+
+
+def _validate(answers: np.ndarray, labels: np.ndarray, loss) -> dict[str, float]:
+    targets = np.eye(len(CODES), dtype="float32")[labels]
+    matrix = metrics.confusion(labels, answers.argmax(axis=1), len(CODES))
+    return {
+        "val_loss": float(np.mean(keras.ops.convert_to_numpy(loss(targets, answers)))),
+        "val_accuracy": metrics.accuracy(matrix),
+        "val_balanced_accuracy": metrics.balanced_accuracy(matrix),
+    }
+
+
+def _training_rows(table: pd.DataFrame, recipe: Recipe, stage: Stage) -> np.ndarray:
+    kinds = {"dermoscopy"} | ({"thumbnail"} if stage.thumbnails else set())
+    kinds |= {"phone"} if recipe.phone_share else set()
+    return np.flatnonzero((table.split == "train") & table.kind.isin(kinds))
+
+
+def _validation_rows(table: pd.DataFrame, recipe: Recipe) -> np.ndarray:
+    rows = np.flatnonzero((table.split == "validation") & (table.kind == "dermoscopy"))
+    count = recipe.validation_images
+    if count is None or count >= len(rows):
+        return rows
+    return np.sort(np.random.default_rng(recipe.seed).choice(rows, count, replace=False))
+
+
+class _State:
+    """Where a stage stands, and its checkpoint: written whole to a second folder, then exchanged."""
+
+    def __init__(self, folder: Path, stage_name: str) -> None:
+        self.folder = folder
+        self.stage_name = stage_name
+        self.epoch = self.step = 0
+        self.sums: dict[str, float] = {}
+        self.history: list[dict] = []
+        self.minutes = 0.0
+        self._since = time.monotonic()
+
+    def add(self, logs: dict, images: int) -> None:
+        self.step += 1
+        for key, value in {**logs, "images": 1.0}.items():
+            self.sums[key] = self.sums.get(key, 0.0) + float(value) * images
+
+    def mean(self, key: str) -> float:
+        return self.sums[key] / self.sums["images"]
+
+    def end_epoch(self, stage: Stage, validation: dict, optimizer) -> dict:
+        self._count_minutes()
+        self.epoch += 1
+        row = {
+            "stage": stage.name,
+            "epoch": self.epoch,
+            "images": int(self.sums["images"]),
+            "learning_rate": float(optimizer.learning_rate),
+            "loss": self.mean("loss"),
+            "accuracy": self.mean("accuracy"),
+            **validation,
+            "minutes": round(self.minutes, 2),
+        }
+        self.history.append(row)
+        self.step, self.sums = 0, {}
+        return row
+
+    def save(self, model: keras.Model, optimizer) -> None:
+        self._count_minutes()
+        new, old = self.folder.with_suffix(".new"), self.folder.with_suffix(".old")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        _save_arrays(new / "network.npz", network.variables(model))
+        _save_arrays(new / "optimizer.npz", [keras.ops.convert_to_numpy(v) for v in optimizer.variables])
+        fields = ("stage_name", "epoch", "step", "sums", "history", "minutes")
+        (new / "state.json").write_text(json.dumps({name: getattr(self, name) for name in fields}))
+        shutil.rmtree(old, ignore_errors=True)
+        if self.folder.exists():
+            self.folder.rename(old)
+        new.rename(self.folder)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def restore(self, model: keras.Model, optimizer) -> None:
+        old = self.folder.with_suffix(".old")
+        if old.exists() and not self.folder.exists():  # killed between the two renames
+            old.rename(self.folder)
+        file = self.folder / "state.json"
+        if not file.exists():
+            return
+        fields = json.loads(file.read_text())
+        if fields["stage_name"] != self.stage_name:
+            return  # left by the stage before, killed after its weights were written
+        vars(self).update(fields)
+        load_weights(model, self.folder / "network.npz")
+        with np.load(self.folder / "optimizer.npz") as arrays:
+            for i, variable in enumerate(optimizer.variables):
+                variable.assign(arrays[str(i)])
+
+    def _count_minutes(self) -> None:
+        now = time.monotonic()
+        self.minutes += (now - self._since) / 60
+        self._since = now
+
+
+def _weights_file(folder: Path, stage: Stage) -> Path:
+    return folder / f"{stage.name}.weights.npz"
+
+
+def _save_arrays(file: Path, arrays: list[np.ndarray]) -> None:
+    part = file.with_suffix(".part")
+    with part.open("wb") as stream:
+        np.savez(stream, **{str(i): array for i, array in enumerate(arrays)})
+    part.replace(file)
+
+
+def _append_history(folder: Path, history: list[dict]) -> None:
+    file = folder / "history.csv"
+    pd.DataFrame(history).to_csv(file, mode="a", header=not file.exists(), index=False)
+
+
+def _record(recipe: Recipe, weights: str, folder: Path) -> None:
+    """Write down what runs on what; refuse a folder of another recipe."""
+    described = json.dumps({"weights": Path(weights).name, **dataclasses.asdict(recipe)}, indent=2)
+    file = folder / "recipe.json"
+    if file.exists() and file.read_text() != described:
+        raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
+    file.write_text(described)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    versions = {
+        "python": platform.python_version(),
+        "keras": keras.__version__,
+        "backend": keras.backend.backend(),
+        "numpy": np.__version__,
+        "commit": commit or "unknown",
+    }
+    (folder / "versions.json").write_text(json.dumps(versions, indent=2))

@@ -1,0 +1,121 @@
+"""EfficientNetB4 with a head for the eight classes; the same layers at every size."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from model_store.classes import CODES
+
+HEAD = "logits"
+FEATURE_MAP = "top_activation"
+
+# Keras's ImageNet weights come with a second scaling layer behind the normalization (its issue 49930); the network
+# here has none, so its effect goes into the variance.
+_IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], "float32")
+
+
+def build(
+    size_px: int, *, dropout: float = 0.2, drop_connect: float = 0.2, batch_norm_momentum: float = 0.99
+) -> keras.Model:
+    """Build the network with random weights.
+
+    Args:
+        size_px: side of the square input, pixels.
+        dropout: rate before the head.
+        drop_connect: rate of the last residual branch; earlier ones fall linearly to 0.
+        batch_norm_momentum: of the moving statistics.
+
+    Returns:
+        A functional model, flat: float32 (N, size_px, size_px, 3) RGB in [0, 255] to logits float32 (N, 8).
+
+    Source: Tan and Le 2019, "EfficientNet", as built by keras.applications.
+    """
+    backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_shape=(size_px, size_px, 3))
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = batch_norm_momentum
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate *= drop_connect / 0.2  # 0.2 is what keras.applications builds with
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(backbone.output)
+    x = keras.layers.Dropout(dropout, name="dropout")(x)
+    logits = keras.layers.Dense(len(CODES), name=HEAD, dtype="float32")(x)
+    return keras.Model(backbone.input, logits, name="efficientnet_b4")
+
+
+def load_starting_weights(network: keras.Model, weights: str) -> None:
+    """Load the weights that training starts from; the head stays random.
+
+    Args:
+        network: from `build`.
+        weights: "imagenet" (Keras downloads them), "random", or a path of weights of
+            `keras.applications.EfficientNetB4(include_top=False, weights=None)`.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file's layers are others.
+    """
+    if weights == "random":
+        return
+    size_px = network.input_shape[1]
+    imagenet = weights == "imagenet"
+    source = keras.applications.EfficientNetB4(
+        include_top=False, weights="imagenet" if imagenet else None, input_shape=(size_px, size_px, 3)
+    )
+    if not imagenet:
+        if not Path(weights).exists():
+            raise FileNotFoundError(f"no starting weights at {weights}")
+        source.load_weights(weights)
+    by_name = {layer.name: layer for layer in network.layers}
+    for layer in source.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            mean, variance = (keras.ops.convert_to_numpy(v) for v in layer.weights[:2])
+            if imagenet:
+                variance = variance * _IMAGENET_STDDEV
+            _set_input_scaling(network, mean, variance)
+        elif layer.weights:
+            by_name[layer.name].set_weights(layer.get_weights())
+
+
+def variables(network: keras.Model) -> list[np.ndarray]:
+    """Every variable's value, the states of the random generators included, in the network's order."""
+    return [keras.ops.convert_to_numpy(variable) for variable in network.variables]
+
+
+def set_variables(network: keras.Model, values: list[np.ndarray]) -> None:
+    """Put back what `variables` gave, perhaps by a network of another size. ValueError when they don't fit."""
+    for variable, value in zip(network.variables, values, strict=True):
+        variable.assign(value)
+    _normalization(network).finalize_state()  # without this the assigned mean and variance have no effect
+
+
+def freeze(network: keras.Model, trainable_from: str) -> None:
+    """Let only the layers from the named one on learn ("all": every layer).
+
+    A frozen batch normalization also stops to follow the images' statistics.
+
+    Raises:
+        ValueError: no layer's name starts so.
+    """
+    learns = trainable_from == "all"
+    for layer in network.layers:
+        learns = learns or layer.name.startswith(trainable_from)
+        layer.trainable = learns
+    if not learns:
+        raise ValueError(f"no layer's name starts with {trainable_from!r}")
+
+
+def with_feature_map(network: keras.Model) -> keras.Model:
+    """The served form: outputs [logits (N, 8), last feature map (N, H, W, 1792)]; shares the network's layers."""
+    return keras.Model(network.input, [network.output, network.get_layer(FEATURE_MAP).output], name=network.name)
+
+
+def _normalization(network: keras.Model) -> keras.layers.Normalization:
+    return next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
+
+
+def _set_input_scaling(network: keras.Model, mean: np.ndarray, variance: np.ndarray) -> None:
+    layer = _normalization(network)
+    layer.adapt_mean.assign(mean)
+    layer.adapt_variance.assign(variance)
+    layer.finalize_state()

@@ -1,0 +1,61 @@
+"""The first step: images and tables in, what `fit` trains on out."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from model_store.preprocessing import InputSpec
+from training import dataset, pixels, splits
+from training.fit import Data
+
+THUMBNAIL_PX = 84
+
+
+def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
+    """Read, decode, find near-duplicates and split; or take what an earlier call did.
+
+    Args:
+        folder: see `dataset.read`.
+        spec: fit, common_px and resampling are used.
+        cache: keeps the arrays, `table.csv` (with the split) and `counts.json`.
+        seed: of the split.
+
+    Returns:
+        The table with its split and the pixels for the same rows.
+    """
+    table = dataset.read(folder)
+    missing = table.attrs["rows_without_image"]
+    array, readable = pixels.build(list(table.path), spec, cache)
+    small = InputSpec(common_px=THUMBNAIL_PX, fit=spec.fit, resampling=spec.resampling)
+    thumbnails, _ = pixels.build(list(table.path), small, cache)
+    table["split"] = _split(table, array, readable, cache, seed)
+    counts = {
+        "images": len(table),
+        "rows_without_image": missing,
+        "unreadable": int((~readable).sum()),
+        "by_split": table.groupby(["split", "kind"]).size().unstack(fill_value=0).to_dict("index"),
+    }
+    (cache / "counts.json").write_text(json.dumps(counts, indent=2))
+    print(
+        f"{len(table)} labelled images; {missing} rows of the tables have no image here (normal for a part of the "
+        f"data set); {counts['unreadable']} unreadable files left out"
+    )
+    return Data(table, array, thumbnails)
+
+
+def _split(table: pd.DataFrame, array: np.ndarray, readable: np.ndarray, cache: Path, seed: int) -> pd.Series:
+    """The split that lies in the cache for the same images, or a new one; unreadable images get "unreadable"."""
+    file = cache / f"split_seed{seed}.csv"
+    if file.exists():
+        kept = pd.read_csv(file)
+        if list(kept.image) == list(table.image):
+            return kept.split
+    duplicates = splits.near_duplicates(array)
+    split = splits.assign(table, duplicates, seed).where(readable, "unreadable")
+    pd.DataFrame({"image": table.image, "split": split}).to_csv(file, index=False)
+    pd.DataFrame(
+        {"first": table.image.to_numpy()[duplicates[:, 0]], "second": table.image.to_numpy()[duplicates[:, 1]]}
+    ).to_csv(cache / "near_duplicates.csv", index=False)
+    return split
