@@ -1,0 +1,83 @@
+"""What the documents say is what the code does."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from app.config import Config
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def read(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def settings_row(field: dataclasses.Field) -> str:
+    return f"| `{field.metadata['variable']}` | {shown(field.default)} | {field.metadata['help']} |"
+
+
+def shown(default) -> str:
+    if isinstance(default, tuple):
+        default = ",".join(default)
+    if isinstance(default, Path) and default.is_relative_to(ROOT):
+        default = default.relative_to(ROOT)
+    return "empty" if default == "" else f"`{default}`"
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
+def test_every_setting_is_documented_with_its_default_and_meaning(field):
+    assert settings_row(field) in read("settings.md").splitlines()
+
+
+def test_no_setting_is_documented_that_does_not_exist():
+    documented = set(re.findall(r"^\| `(SKIN_\w+)`", read("settings.md"), re.MULTILINE))
+    assert documented == {field.metadata["variable"] for field in dataclasses.fields(Config)}
+
+
+def test_the_servers_own_variables_are_documented_with_their_defaults():
+    configuration = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
+    read_there = re.findall(r"""os\.environ\.get\(["'](\w+)["'], ["']([^"']*)["']\)""", configuration)
+    assert configuration.count("os.environ") == len(read_there) > 0
+    for variable, default in read_there:
+        assert f"| `{variable}` | `{default}` |" in read("settings.md")
+
+
+def test_every_make_target_for_people_has_a_help_line():
+    internal = {"browser", "translations"}  # steps of others
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE)) - internal
+    assert targets == set(re.findall(r"^([a-z-]+):.*## \S", MAKEFILE, re.MULTILINE))
+
+
+def test_every_make_target_that_a_document_names_exists():
+    targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
+    for path in DOCUMENTS:
+        text = path.read_text(encoding="utf-8")
+        named = re.findall(r"(?:^|`)(?:\w+=\S+ )?make ([a-z-]+)", text, re.MULTILINE)
+        assert set(named) <= targets, path.name
+
+
+def test_the_readme_opens_with_the_two_commands():
+    commands = re.search(r"^## Two commands\n.*?```sh\n(.*?)```", README, re.MULTILINE | re.DOTALL).group(1)
+    assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make serve", "make test"]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_file_of_ours_leads_somewhere(path):
+    text = path.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) + re.findall(r'src="([^":]+)"', text)
+    assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def test_no_lock_file_names_an_index_or_a_build_of_one_machine():
+    for path in ROOT.glob("requirements*.txt"):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        pins = [line for line in lines if not line.lstrip().startswith(("#", "--hash"))]
+        assert pins
+        for pin in pins:
+            assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+(post\d+)?( ; .*)? \\", pin), f"{path.name}: {pin}"
