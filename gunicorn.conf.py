@@ -35,4 +35,4 @@ access_log_format = '%(t)s %(m)s "%({raw_uri}e)s" %(s)s %(b)s bytes %(M)s ms'
 
 def post_worker_init(worker):
     """Say where the site is once it can answer, not when the port opens."""
-    worker.log.info("Ready: http://%s", bind)
+    worker.log.info("Ready: %s", ", ".join(map(str, worker.sockets)))

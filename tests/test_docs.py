@@ -1,5 +1,6 @@
 """What the documents say is what the code does."""
 
+import ast
 import dataclasses
 import re
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Config
+from app.problems import PROBLEMS
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -46,6 +48,29 @@ def test_the_servers_own_variables_are_documented_with_their_defaults():
     assert configuration.count("os.environ") == len(read_there) > 0
     for variable, default in read_there:
         assert f"| `{variable}` | `{default}` |" in read("settings.md")
+
+
+def test_every_problem_is_documented_with_its_status():
+    documented = dict(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", read("operate.md"), re.MULTILINE))
+    assert documented == {code: str(problem.status) for code, problem in PROBLEMS.items()}
+
+
+def test_every_code_that_an_error_may_carry_is_documented():
+    rows = [line.split(" | ")[0] for line in read("operate.md").splitlines() if line.startswith("| `")]
+    assert codes_raised() - set(re.findall(r"`(\w+)`", " ".join(rows))) == set()
+
+
+def codes_raised() -> set[str]:
+    """The codes in `SomeError("code", ...)` and `super().__init__("code", ...)`, wherever the site may meet them."""
+    calls = [
+        node
+        for package in ("app", "model_store")
+        for path in (ROOT / package).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+    ]
+    firsts = {call.args[0].value for call in calls if re.search(r"Error$|__init__$", ast.unparse(call.func))}
+    return {first for first in firsts if isinstance(first, str) and re.fullmatch(r"[a-z]+(_[a-z]+)+", first)}
 
 
 def test_every_make_target_for_people_has_a_help_line():
