@@ -1,0 +1,63 @@
+"""Bundle, engine and all that lies around them: what the site and the command line use."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from model_store import engines
+from model_store.bundle import MODEL, Bundle, read, replay_golden
+from model_store.engines.base import Engine, EngineOutput
+from model_store.images import Photo
+from model_store.prediction import Prediction, interpret
+from model_store.preprocessing import prepare
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A verified bundle with a running engine; safe to use from several threads if its engine is."""
+
+    bundle: Bundle
+    engine: Engine
+
+    @classmethod
+    def load(cls, path: Path, engine: str = "tensorflow") -> "Classifier":
+        """Verify a bundle, start its network and replay the golden photos, which also warms it up.
+
+        Args:
+            path: the bundle's directory, as from `bundle.find`.
+            engine: one of `engines.NAMES`.
+
+        Raises:
+            BundleError: a file is missing, changed or unreadable, or the golden answers differ.
+            EngineError: the engine cannot be used here.
+        """
+        bundle = read(path)
+        running = engines.load(engine, path / MODEL)
+        replay_golden(bundle, running)
+        return cls(bundle, running)
+
+    def prepare(self, photo: Photo) -> np.ndarray:
+        """Make the network's input of a photo: float32 (size_px, size_px, 3) in [0, 255]."""
+        return prepare(photo.rgb, self.bundle.input)
+
+    def predict(self, batch: np.ndarray) -> tuple[list[Prediction], EngineOutput]:
+        """Run the network on prepared photos.
+
+        Args:
+            batch: shape (N, size_px, size_px, 3), float32, stacked from `prepare`.
+
+        Returns:
+            N predictions, and the output that they come from (its feature maps make saliency maps).
+
+        Raises:
+            EngineError: the network gave no usable answer.
+            ValueError: the batch has another shape or dtype.
+        """
+        output = self.engine.run(batch)
+        return [interpret(row, self.bundle.calibration) for row in output.logits], output
+
+    def classify(self, photo: Photo) -> Prediction:
+        """Prepare and predict one photo; raises as `predict`."""
+        (prediction,), _ = self.predict(self.prepare(photo)[None])
+        return prediction

@@ -1,0 +1,26 @@
+"""Ways to run the network. Each library is imported in its own file alone, and only when that engine is chosen."""
+
+from pathlib import Path
+
+from model_store.engines.base import Engine
+
+NAMES = ("tensorflow",)
+
+
+def load(name: str, model_path: Path) -> Engine:
+    """Start an engine on a bundle's network.
+
+    Args:
+        name: one of `NAMES`.
+        model_path: the bundle's `model.keras`.
+
+    Raises:
+        BundleError: `model_unreadable`.
+        EngineError: `engine_unavailable`.
+        ValueError: no engine has this name.
+    """
+    if name == "tensorflow":
+        from model_store.engines.tensorflow import TensorFlowEngine
+
+        return TensorFlowEngine(model_path)
+    raise ValueError(f"no engine is called {name}; there are {', '.join(NAMES)}")
