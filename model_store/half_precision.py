@@ -47,7 +47,7 @@ def _copy(name: str, node: h5py.Group | h5py.Dataset, target: h5py.File) -> None
         copy = target.require_group(name)
     elif node.ndim >= 2 and node.dtype == np.float32:
         values = node[()]
-        if np.abs(values).max(initial=0) > np.finfo(np.float16).max:
+        if not np.abs(values).max(initial=0) <= np.finfo(np.float16).max:  # this way NaN does not fit either
             raise ValueError(f"{name} does not fit into float16")
         copy = target.create_dataset(name, data=values.astype(np.float16))
     else:

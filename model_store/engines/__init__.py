@@ -1,5 +1,6 @@
 """Ways to run the network. Each library is imported in its own file alone, and only when that engine is chosen."""
 
+import os
 from pathlib import Path
 
 from model_store.engines.base import Engine
@@ -20,6 +21,8 @@ def load(name: str, model_path: Path) -> Engine:
         ValueError: no engine has this name.
     """
     if name == "tensorflow":
+        # TensorFlow tells on stderr about its build and the graphics card that is not there; that helps nobody here.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         from model_store.engines.tensorflow import TensorFlowEngine
 
         return TensorFlowEngine(model_path)

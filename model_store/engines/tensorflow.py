@@ -35,6 +35,7 @@ class TensorFlowEngine:
         self._run = tf.function(
             lambda batch: model(batch, training=False),
             input_signature=[tf.TensorSpec((None, *self._shape), tf.float32)],
+            autograph=False,  # it writes Python source into the temporary folder; a served site writes nothing
         ).get_concrete_function()
 
     def run(self, batch: np.ndarray) -> EngineOutput:

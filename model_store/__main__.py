@@ -1,0 +1,182 @@
+"""The command line: which bundles there are, whether they are sound, and predictions for folders of photos."""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from model_store import bundle
+from model_store.classes import CODES
+from model_store.classifier import Classifier
+from model_store.errors import ModelStoreError, PhotoError
+from model_store.images import open_photo
+from model_store.prediction import Prediction
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif"}  # what is taken from a folder
+BATCH = 16
+LIMIT_BYTES = 256 * 2**20  # no photo within the pixel limit needs more, and a file is read as a whole
+
+EXAMPLES = """\
+examples:
+  python -m model_store list
+  python -m model_store verify efficientnet_b4_isic2019/1.0.0
+  python -m model_store predict photos/ --output predictions.csv
+  python -m model_store predict a.jpg b.heic --output predictions.csv --bundle efficientnet_b4_isic2019/1.0.0
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; gives 0 where all went well, 1 where something is wrong with a bundle or a photo.
+
+    Raises:
+        SystemExit: with status 2 where the command itself is wrong, and 0 after `--help`.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except ModelStoreError as error:
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
+        print(f"error: {error}{cause}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model_store",
+        description="Skin-lesion diagnoses by a stored model. An estimate, not a diagnosis.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    show = commands.add_parser("list", help="name the bundles that are here")
+    show.set_defaults(run=list_bundles)
+
+    check = commands.add_parser("verify", help="check files, hashes and schema, and replay the golden photos")
+    check.add_argument("bundle", nargs="?", metavar="BUNDLE", help="NAME, NAME/VERSION or a directory (default: all)")
+    check.set_defaults(run=verify_bundles)
+
+    predict = commands.add_parser(
+        "predict",
+        help="write the probabilities of the eight diagnoses for photos, as the official ISIC 2019 CSV",
+        description="Photos and folders in, the official ISIC 2019 columns out. A file that is no usable photo is named "
+        "on stderr with its reason, gets no row, and makes the exit status 1.",
+    )
+    predict.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help="a photo, or a folder searched to its depth"
+    )
+    predict.add_argument("--output", required=True, type=Path, metavar="FILE.csv", help="replaced if it exists")
+    predict.add_argument(
+        "--bundle", default=bundle.DEFAULT_NAME, help="NAME, NAME/VERSION or a directory (%(default)s)"
+    )
+    predict.set_defaults(run=predict_photos)
+    return parser
+
+
+def list_bundles(options: argparse.Namespace) -> int:
+    """Print a line for each bundle: NAME/VERSION, the first digits of its id, megabytes."""
+    for path in bundle.available():
+        found = bundle.read(path)
+        megabytes = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
+        print(f"{found.name}/{found.version}  {found.id[:12]}  {megabytes:.1f} MB")
+    return 0
+
+
+def verify_bundles(options: argparse.Namespace) -> int:
+    """Verify one bundle or all; the first that is not sound raises."""
+    paths = [bundle.find(options.bundle)] if options.bundle else bundle.available()
+    for path in paths:
+        sound = bundle.verify(path)
+        print(f"{sound.name}/{sound.version}  {sound.id[:12]}  files and golden answers as they were written")
+    return 0
+
+
+def predict_photos(options: argparse.Namespace) -> int:
+    """Write one CSV row for each usable photo; the file appears complete or not at all."""
+    if options.output.is_dir() or not options.output.parent.is_dir():
+        print(f"error: {options.output} cannot be written", file=sys.stderr)
+        return 2
+    classifier = Classifier.load(bundle.find(options.bundle))
+    problems = _Problems()
+    photos = _photos(options.paths, problems)
+    draft = options.output.with_name(f".{options.output.name}.partial")
+    try:
+        with draft.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["image", *CODES, "UNK"])
+            with tqdm(total=len(photos), unit="photo", disable=None) as progress:
+                for name, prediction in _predictions(classifier, photos, problems, progress):
+                    writer.writerow([name, *(float(p) for p in prediction.probabilities), 0.0])
+        os.replace(draft, options.output)
+    finally:
+        draft.unlink(missing_ok=True)
+    return 1 if problems.count else 0
+
+
+class _Problems:
+    """Names what could not be used, at once and above the progress bar, and counts it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def say(self, path: Path, reason: str) -> None:
+        self.count += 1
+        tqdm.write(f"{path}: {reason}", file=sys.stderr)
+
+
+def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
+    """Give every photo once, sorted by the name that its row gets; the order of the arguments does not matter."""
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if path.is_dir():
+            files = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+        else:
+            files = [path]
+        found.update({file.resolve(): file for file in files})
+    photos: dict[str, Path] = {}
+    for file in sorted(found.values(), key=lambda file: (file.stem, str(file))):
+        if file.stem in photos:
+            problems.say(file, f"another photo has this name: {photos[file.stem]}")
+        else:
+            photos[file.stem] = file
+    return list(photos.values())
+
+
+def _predictions(
+    classifier: Classifier, photos: list[Path], problems: _Problems, progress: tqdm
+) -> Iterator[tuple[str, Prediction]]:
+    """Predict in batches, so that memory does not grow with the number of photos."""
+    prepared = _prepared(classifier, photos, problems, progress)
+    while batch := list(islice(prepared, BATCH)):
+        names, arrays = zip(*batch, strict=True)
+        predictions, _ = classifier.predict(np.stack(arrays))
+        yield from zip(names, predictions, strict=True)
+
+
+def _prepared(
+    classifier: Classifier, photos: list[Path], problems: _Problems, progress: tqdm
+) -> Iterator[tuple[str, np.ndarray]]:
+    for path in photos:
+        try:
+            yield path.stem, classifier.prepare(open_photo(_read(path)))
+        except PhotoError as error:
+            problems.say(path, str(error))
+        except OSError as error:
+            problems.say(path, error.strerror or "cannot be read")
+        progress.update()
+
+
+def _read(path: Path) -> bytes:
+    if path.is_file() and path.stat().st_size > LIMIT_BYTES:
+        raise PhotoError("file_too_large", limit_megabytes=LIMIT_BYTES // 2**20)
+    return path.read_bytes()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
