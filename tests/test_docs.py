@@ -34,7 +34,8 @@ def shown(default) -> str:
 
 @pytest.mark.parametrize("field", dataclasses.fields(Config), ids=lambda field: field.name)
 def test_every_setting_is_documented_with_its_default_and_meaning(field):
-    assert settings_row(field) in read("settings.md").splitlines()
+    row = settings_row(field)
+    assert row in read("settings.md").splitlines(), f"docs/settings.md lacks: {row}"
 
 
 def test_no_setting_is_documented_that_does_not_exist():

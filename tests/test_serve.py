@@ -1,0 +1,137 @@
+"""A real gunicorn process, with the settings that operators run, answers a real upload and stops in order."""
+
+import io
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+FILE_NAME = "my-left-shoulder.png"
+CAMERA = "Marked-Camera-4711"
+
+
+@pytest.fixture(scope="module")
+def temporary_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("TMPDIR")
+
+
+@pytest.fixture(scope="module")
+def site(start_site, tiny_bundle, temporary_folder):
+    return start_site(SKIN_BUNDLE=str(tiny_bundle), TMPDIR=str(temporary_folder))
+
+
+@pytest.fixture(scope="module")
+def photo(draw_photo) -> bytes:
+    """A lesion drawn at a phone's resolution, of more than the 500 kB that Werkzeug would spool to a disk."""
+    exif = Image.Exif()
+    exif[0x0110] = CAMERA
+    content = io.BytesIO()
+    draw_photo(size=(1200, 900)).save(content, "PNG", exif=exif)
+    assert len(content.getvalue()) > 1_000_000
+    return content.getvalue()
+
+
+def send(site, photo: bytes) -> requests.Response:
+    with requests.Session() as session:
+        page = session.get(site.url + "/", timeout=30)
+        token = re.search(r'name="csrf_token"[^>]* value="([^"]+)"', page.text).group(1)
+        action = re.search(r'<form[^>]* action="([^"]*)"', page.text).group(1)
+        return session.post(
+            requests.compat.urljoin(page.url, action),
+            data={"csrf_token": token}, files={"photo": (FILE_NAME, photo, "image/png")}, timeout=60,
+        )  # fmt: skip
+
+
+def bytes_written(pid: int) -> int:
+    """What a process and its children passed to write(2), files and pipes; what goes to sockets is not counted."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(
+        int(re.search(r"wchar: (\d+)", Path(f"/proc/{process}/io").read_text()).group(1))
+        for process in (pid, *children)
+    )
+
+
+def test_an_upload_is_answered_with_advice_and_all_diagnoses(site, photo):
+    answer = send(site, photo)
+    assert answer.status_code == 200
+    assert re.search(r"<h1[^>]*>\w", answer.text)
+    assert answer.text.count('class="row-percent"') == 8
+
+
+def test_nothing_of_an_upload_is_written_anywhere(site, photo, temporary_folder):
+    before = bytes_written(site.process.pid)
+    assert send(site, photo).status_code == 200
+    # Two lines of log and the heartbeat stay far below this; the photo alone is more than a million bytes.
+    assert bytes_written(site.process.pid) - before < 10_000
+    assert list(temporary_folder.iterdir()) == []
+
+
+def test_the_log_names_neither_the_visitor_nor_the_file(site, photo):
+    send(site, photo)
+    log = site.log.read_text()
+    assert re.search(r'POST "[^"]+" 200 \d+ bytes', log)
+    for secret in (FILE_NAME, CAMERA, "127.0.0.1 ", "python-requests"):
+        assert secret not in log
+
+
+def test_the_probes_answer(site):
+    assert requests.get(site.url + "/livez", timeout=30).status_code == 200
+    assert requests.get(site.url + "/readyz", timeout=30).status_code == 200
+
+
+def test_an_endless_request_line_is_refused(site):
+    assert requests.get(site.url + "/" + "x" * 5000, timeout=30).status_code in (400, 414)
+
+
+def test_it_ends_with_status_0_after_finishing_what_is_under_way(start_site, tiny_bundle):
+    site = start_site(SKIN_BUNDLE=str(tiny_bundle))
+    host, port = site.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        request = f"POST /nowhere HTTP/1.1\r\nHost: {host}\r\nContent-Length: 4\r\nConnection: close\r\n\r\n".encode()
+        connection.sendall(request)  # the body is still missing: the request is under way
+        connection.settimeout(60)
+        site.process.send_signal(signal.SIGTERM)
+        connection.sendall(b"rest")
+        assert connection.recv(12).startswith(b"HTTP/1.1 4")
+    assert site.process.wait(timeout=60) == 0
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lambda bundle: shutil.rmtree(bundle), "bundle_missing"),
+        (lambda bundle: (bundle / "model.keras").write_bytes(b"not a network"), "bundle_file_changed"),
+    ],
+    ids=["missing", "changed"],
+)
+def test_a_broken_bundle_stops_the_start_with_its_reason(tiny_bundle, tmp_path, damage, code):
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_bundle, broken)
+    damage(broken)
+    result = serve_until_it_ends(SKIN_BUNDLE=str(broken))
+    assert result.returncode == 3
+    assert f"The site does not start: {code}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistyped_setting_stops_the_start_with_its_name():
+    result = serve_until_it_ends(SKIN_BUNDEL="x")
+    assert result.returncode == 3
+    assert "The site does not start: setting_unknown variable=SKIN_BUNDEL" in result.stderr
+
+
+def serve_until_it_ends(**variables: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi"],
+        cwd=ROOT, env={**os.environ, "PORT": "0", **variables},
+        capture_output=True, text=True, timeout=180, check=False,
+    )  # fmt: skip
