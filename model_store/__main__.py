@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -65,15 +66,17 @@ def _parser() -> argparse.ArgumentParser:
     predict = commands.add_parser(
         "predict",
         help="write the probabilities of the eight diagnoses for photos, as the official ISIC 2019 CSV",
-        description="Photos and folders in, the official ISIC 2019 columns out. A file that is no usable photo is named "
-        "on stderr with its reason, gets no row, and makes the exit status 1.",
+        description="Photos and folders in, the official ISIC 2019 columns out. A file that is no usable photo is "
+        "named on stderr with its reason, gets no row, and makes the exit status 1.",
     )
     predict.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a photo, or a folder searched to its depth"
     )
     predict.add_argument("--output", required=True, type=Path, metavar="FILE.csv", help="replaced if it exists")
     predict.add_argument(
-        "--bundle", default=bundle.DEFAULT_NAME, help="NAME, NAME/VERSION or a directory (%(default)s)"
+        "--bundle",
+        default=bundle.DEFAULT_NAME,
+        help="NAME, NAME/VERSION or a directory (default: the newest %(default)s)",
     )
     predict.set_defaults(run=predict_photos)
     return parser
@@ -107,7 +110,7 @@ def predict_photos(options: argparse.Namespace) -> int:
     photos = _photos(options.paths, problems)
     draft = options.output.with_name(f".{options.output.name}.partial")
     try:
-        with draft.open("w", newline="", encoding="utf-8") as file:
+        with draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
             writer.writerow(["image", *CODES, "UNK"])
             with tqdm(total=len(photos), unit="photo", disable=None) as progress:
@@ -136,6 +139,8 @@ def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
     for path in paths:
         if path.is_dir():
             files = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+            if not files:
+                problems.say(path, "no photo in this folder")
         else:
             files = [path]
         found.update({file.resolve(): file for file in files})
@@ -173,8 +178,8 @@ def _prepared(
 
 
 def _read(path: Path) -> bytes:
-    if path.is_file() and path.stat().st_size > LIMIT_BYTES:
-        raise PhotoError("file_too_large", limit_megabytes=LIMIT_BYTES // 2**20)
+    if path.stat().st_size > LIMIT_BYTES:
+        raise OSError(errno.EFBIG, f"larger than {LIMIT_BYTES // 2**20} MiB")
     return path.read_bytes()
 
 
