@@ -1,0 +1,45 @@
+"""The web site. `create_app` puts its parts together."""
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from app import assets, i18n, inference, operations, patient, problems, security
+from app.config import Config
+from app.uploads import FORM_FIELDS_BYTES, UploadRequest
+from model_store import bundle
+from model_store.classifier import Classifier
+
+
+def create_app(config: Config | None = None, classifier: Classifier | None = None) -> Flask:
+    """Make the site, ready to answer: the bundle is verified and the model loaded here, once.
+
+    Args:
+        config: the settings; from the environment when left out.
+        classifier: a loaded one; the bundle that the settings name when left out.
+
+    Raises:
+        ConfigError: a setting is unknown or cannot be used.
+        BundleError: the bundle is missing, damaged or answers otherwise than when it was written.
+        EngineError: the model cannot be run here.
+    """
+    config = config or Config.from_environment()
+    classifier = classifier or Classifier.load(bundle.find(config.bundle))
+
+    app = Flask(__name__, template_folder="../templates", static_folder="../static")
+    app.request_class = UploadRequest
+    app.config["MAX_CONTENT_LENGTH"] = config.max_upload_mb * 1_000_000 + FORM_FIELDS_BYTES
+    app.jinja_env.undefined = StrictUndefined
+    app.extensions["config"] = config
+    app.extensions["classifier"] = classifier
+    app.extensions["inference"] = inference.InferenceQueue(
+        lambda batch: classifier.engine.run(batch).logits,
+        length=config.queue_length, batch_size=config.batch_size, deadline_s=config.deadline_s,
+    )  # fmt: skip
+
+    i18n.init_app(app)
+    security.init_app(app, config)
+    problems.init_app(app)
+    assets.init_app(app)
+    app.register_blueprint(operations.blueprint)
+    app.register_blueprint(patient.blueprint)
+    return app

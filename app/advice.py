@@ -1,0 +1,61 @@
+"""From what the model says of a photo to what its sender should do. Rules only; the texts are in `wording`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from model_store.prediction import Calibration, Prediction
+
+OUT_OF_DISTRIBUTION = "out_of_distribution"
+
+
+class Level(Enum):
+    """What to do, most pressing first; CANNOT_JUDGE stands apart."""
+
+    URGENT = "urgent"
+    SOON = "soon"
+    WATCH = "watch"
+    CANNOT_JUDGE = "cannot_judge"
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What to do, and why where the photo cannot be judged.
+
+    Attributes:
+        level: one of the four.
+        reasons: codes of what is wrong with the photo, worst first; on a level other than CANNOT_JUDGE these are
+            remarks that the visitor chose to pass over.
+        may_show_anyway: every reason is mild, so the visitor may ask for the answer all the same.
+    """
+
+    level: Level
+    reasons: tuple[str, ...] = ()
+    may_show_anyway: bool = False
+
+
+def for_prediction(
+    prediction: Prediction, severe: Sequence[str], mild: Sequence[str], calibration: Calibration, anyway: bool = False
+) -> Advice:
+    """Choose the advice level from the summed, calibrated risks, never from the most likely diagnosis.
+
+    Args:
+        prediction: of the model whose `calibration` this is.
+        severe: codes of quality issues that make the photo useless.
+        mild: codes of quality issues that only make the answer less sure.
+        calibration: its operating points "urgent" and "soon" are the thresholds, its out-of-distribution one the gate.
+        anyway: the visitor saw the mild issues and asked for the answer.
+
+    Returns:
+        CANNOT_JUDGE if the gate fires; else URGENT, SOON or WATCH by the first threshold that is reached.
+    """
+    blocking = ((OUT_OF_DISTRIBUTION,) if prediction.out_of_distribution else ()) + tuple(severe)
+    if blocking:
+        return Advice(Level.CANNOT_JUDGE, blocking + tuple(mild))
+    if mild and not anyway:
+        return Advice(Level.CANNOT_JUDGE, tuple(mild), may_show_anyway=True)
+    for name, level in (("urgent", Level.URGENT), ("soon", Level.SOON)):
+        point = calibration.operating_point(name)
+        if {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold:
+            return Advice(level, tuple(mild))
+    return Advice(Level.WATCH, tuple(mild))

@@ -1,0 +1,29 @@
+"""Style sheet, scripts and drawings: cached by the browser for a year, under a URL that changes with the content."""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from flask import Flask, Response, request
+
+ONE_YEAR_S = 31_536_000
+
+
+def init_app(app: Flask) -> None:
+    """Let `url_for("static", ...)` carry the file's hash, and let what carries it be cached."""
+
+    @app.url_defaults
+    def add_version(endpoint: str, values: dict) -> None:
+        if endpoint == "static":
+            values.setdefault("v", _version(Path(app.static_folder) / values["filename"]))
+
+    @app.after_request
+    def cache_versioned(response: Response) -> Response:
+        if request.endpoint == "static" and "v" in request.args and response.status_code < 400:
+            response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_S}, immutable"
+        return response
+
+
+@cache
+def _version(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,81 @@
+"""Which language a page is in, and where its other languages are."""
+
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, redirect, request, url_for
+from flask_babel import Babel
+from werkzeug.datastructures import LanguageAccept
+
+# Code of the URL prefix, the catalogue and the `lang` attribute -> the language's own name. English is the source.
+LANGUAGES = {"en": "English"}
+DEFAULT_LANGUAGE = "en"
+
+
+@dataclass(frozen=True)
+class LanguageLink:
+    """One entry of the language switch: the same page in that language."""
+
+    code: str
+    name: str
+    url: str
+    current: bool
+
+
+def init_app(app: Flask) -> None:
+    """Set up the catalogues in app/translations.
+
+    Raises:
+        LookupError: a language of `LANGUAGES` has no compiled catalogue; half a translation must not go on air.
+    """
+    babel = Babel(app, locale_selector=current_language, default_locale=DEFAULT_LANGUAGE)
+    with app.app_context():
+        found = {locale.language for locale in babel.list_translations()}
+    missing = set(LANGUAGES) - {DEFAULT_LANGUAGE} - found
+    if missing:
+        raise LookupError(f"no compiled catalogue for {sorted(missing)}: run `make translations`")
+    app.url_defaults(_stay_in_language)
+    app.context_processor(lambda: {"language": current_language(), "language_links": language_links()})
+    app.add_url_rule("/", "start", _start)
+
+
+def current_language() -> str:
+    """The language of this request.
+
+    In this order:
+    1. the first part of the path, where it is one of ours (`/kk/...`), also when the rest of the path is unknown;
+    2. what the browser asks for in Accept-Language;
+    3. English.
+    """
+    first = request.path.split("/", 2)[1]
+    return first if first in LANGUAGES else best_language(request.accept_languages, tuple(LANGUAGES))
+
+
+def best_language(accepted: LanguageAccept, offered: tuple[str, ...]) -> str:
+    """The offered language that the browser likes most, `DEFAULT_LANGUAGE` where it likes none; kk-KZ counts as kk."""
+    return accepted.best_match(offered, default=DEFAULT_LANGUAGE)
+
+
+def language_links() -> tuple[LanguageLink, ...]:
+    """The language switch of the current page; a page that cannot be asked for again by its URL leads to the start."""
+    return tuple(
+        LanguageLink(code, name, _url_in(code), code == current_language()) for code, name in LANGUAGES.items()
+    )
+
+
+def _url_in(language: str) -> str:
+    rule = request.url_rule
+    if rule is not None and "language" in rule.arguments and request.method == "GET":
+        return url_for(request.endpoint, **{**request.view_args, "language": language})
+    return url_for("patient.upload", language=language)
+
+
+def _stay_in_language(endpoint: str, values: dict) -> None:
+    """A link leads to the language of the page that it stands on."""
+    if current_app.url_map.is_endpoint_expecting(endpoint, "language"):
+        values.setdefault("language", current_language())
+
+
+def _start() -> Response:
+    response = redirect(url_for("patient.upload"))
+    response.vary.add("Accept-Language")
+    return response

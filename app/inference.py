@@ -1,0 +1,125 @@
+"""The bounded queue in front of the engine: deadlines, small batches, and a refusal instead of an endless wait."""
+
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+from flask import current_app
+
+from model_store.errors import EngineError, ModelStoreError
+
+
+class Overloaded(ModelStoreError):
+    """So many photos wait already that another one would not be answered in time."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__("overloaded", seconds=seconds)
+
+
+class DeadlineExceeded(ModelStoreError):
+    """The model did not answer in time."""
+
+    def __init__(self) -> None:
+        super().__init__("deadline_exceeded")
+
+
+@dataclass(frozen=True)
+class _Job:
+    array: np.ndarray
+    expires_at: float  # on the monotonic clock, seconds
+    answer: Future = field(default_factory=Future)
+
+
+class InferenceQueue:
+    """Photos wait here for the one thread that runs the model.
+
+    Args:
+        predict: called with float32 (N, H, W, 3), N from 1 to `batch_size`; gives N predictions in order.
+        length: how many photos may wait.
+        batch_size: how many waiting photos are taken together. Nobody waits for a batch to fill.
+        deadline_s: how long a photo may wait for its answer, seconds.
+    """
+
+    def __init__(
+        self, predict: Callable[[np.ndarray], Sequence], *, length: int, batch_size: int, deadline_s: float
+    ) -> None:
+        self._predict = predict
+        self._jobs: queue.Queue[_Job | None] = queue.Queue(length)
+        self._batch_size = batch_size
+        self._deadline_s = deadline_s
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether photos are still being answered."""
+        return self._thread.is_alive()
+
+    def submit(self, array: np.ndarray):
+        """Wait for the prediction of one prepared photo, float32 (H, W, 3).
+
+        Raises:
+            Overloaded: the queue is full.
+            DeadlineExceeded: no answer came in time; the photo is dropped without being computed, if still waiting.
+            EngineError: the model failed.
+        """
+        job = _Job(array, time.monotonic() + self._deadline_s)
+        try:
+            self._jobs.put_nowait(job)
+        except queue.Full:
+            raise Overloaded(seconds=math.ceil(self._deadline_s)) from None
+        try:
+            return job.answer.result(timeout=self._deadline_s)
+        except TimeoutError:
+            job.answer.cancel()
+            raise DeadlineExceeded() from None
+
+    def close(self) -> None:
+        """Answer what waits, then stop the thread. For tests and an orderly end."""
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch = self._take()
+            jobs = [job for job in batch if job is not None and self._still_wanted(job)]
+            if jobs:
+                self._answer(jobs)
+            if None in batch:
+                return
+
+    def _take(self) -> list[_Job | None]:
+        """Wait for one job, then take those that wait beside it, up to the batch size."""
+        batch = [self._jobs.get()]
+        while len(batch) < self._batch_size and batch[-1] is not None:
+            try:
+                batch.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return batch
+
+    @staticmethod
+    def _still_wanted(job: _Job) -> bool:
+        return time.monotonic() < job.expires_at and job.answer.set_running_or_notify_cancel()
+
+    def _answer(self, jobs: list[_Job]) -> None:
+        try:
+            predictions = self._predict(np.stack([job.array for job in jobs]))
+            if len(predictions) != len(jobs):
+                raise EngineError("engine_failed", expected=len(jobs), got=len(predictions))
+        except Exception as error:  # whatever it was, the visitor gets an answer and the thread goes on
+            for job in jobs:
+                job.answer.set_exception(error)
+            return
+        for job, prediction in zip(jobs, predictions, strict=True):
+            job.answer.set_result(prediction)
+
+
+def submit(array: np.ndarray):
+    """`InferenceQueue.submit` on the queue of the current application."""
+    return current_app.extensions["inference"].submit(array)

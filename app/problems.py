@@ -1,0 +1,212 @@
+"""The one table: error code -> HTTP status -> localized text; and the one place where an error becomes an answer."""
+
+import logging
+import secrets
+import traceback
+from dataclasses import dataclass
+
+from flask import Flask, Response, current_app, jsonify, render_template, request
+from flask_babel import format_decimal
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from app import uploads
+from app.inference import Overloaded
+from model_store.errors import ModelStoreError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One row: what is answered to one error code.
+
+    Attributes:
+        status: HTTP status.
+        title: the page's heading.
+        happened: what happened, in plain words; may name a detail of the error, as in `%(limit_mb)s`.
+        to_do: what to do now.
+    """
+
+    status: int
+    title: LazyString
+    happened: LazyString
+    to_do: LazyString
+
+
+_TAKE_AGAIN = _l("Take the photo again, or choose another one.")
+_OUR_SIDE = _l(
+    "Please try again in a few minutes. If the spot worries you, see a doctor without waiting for this site."
+)
+
+PROBLEMS = {
+    "missing_photo": Problem(
+        400, _l("No photo was chosen"),
+        _l("The form arrived without a photo."),
+        _l("Go back, take or choose a photo, and send it."),
+    ),
+    "empty_file": Problem(
+        422, _l("The file is empty"),
+        _l("The file that arrived has no content. This can happen when a photo is still being saved or synchronised."),
+        _l("Wait until the photo opens on your device, or take a new one, and send it again."),
+    ),
+    "unsupported_format": Problem(
+        415, _l("This file is not a photo we can read"),
+        _l("The file is not one of the kinds of photo that this site understands."),
+        _l("Send a JPEG, PNG, WebP, HEIC or AVIF photo. A photo straight from a phone's camera works."),
+    ),
+    "damaged_image": Problem(
+        422, _l("The photo is damaged"),
+        _l("The file begins like a photo, but it is cut off or broken, so it cannot be shown."),
+        _TAKE_AGAIN,
+    ),
+    "image_too_small": Problem(
+        422, _l("The photo is too small"),
+        _l("A side of the photo is shorter than %(limit_px)s pixels, which is too little to see a spot."),
+        _l("Send the original photo from the camera, not a thumbnail or a small screenshot."),
+    ),
+    "image_too_large": Problem(
+        422, _l("The photo has too many pixels"),
+        _l("The photo has more than %(limit_megapixels)s megapixels."),
+        _l("Set the camera to a smaller size, or crop the photo around the spot, and send it again."),
+    ),
+    "body_too_large": Problem(
+        413, _l("The file is too large"),
+        _l("The file is larger than %(limit_mb)s MB."),
+        _l("Send a smaller copy: crop the photo around the spot, or set the camera to a smaller size."),
+    ),
+    "csrf_expired": Problem(
+        400, _l("The page was open too long"),
+        _l("For your safety, a form can be sent only for a limited time after its page was opened, and only from a "
+           "browser that keeps this site's cookie until it is closed."),
+        _l("Open the start page, choose the photo again and send it. Nothing of it was kept."),
+    ),
+    "answer_expired": Problem(
+        400, _l("This answer can no longer be shown"),
+        _l("The answer is too old, or the model has been replaced since it was given. The site keeps no copy of it."),
+        _l("Open the start page and send the photo again."),
+    ),
+    "overloaded": Problem(
+        503, _l("Too many people are asking right now"),
+        _l("Your photo was not looked at, and nothing of it was kept."),
+        _l("Please send it again in %(seconds)s seconds. If the spot worries you, see a doctor without waiting for "
+           "this site."),
+    ),
+    "deadline_exceeded": Problem(
+        503, _l("The answer took too long"),
+        _l("The model did not answer in time. This is our fault, not your photo's. Nothing of it was kept."),
+        _OUR_SIDE,
+    ),
+    "engine_failed": Problem(
+        503, _l("The model could not answer"),
+        _l("Something failed on our side while the model looked at the photo. Nothing of it was kept."),
+        _OUR_SIDE,
+    ),
+    "bad_request": Problem(
+        400, _l("This request cannot be understood"),
+        _l("What arrived is not what a form of this site sends."),
+        _l("Open the start page and try again from there."),
+    ),
+    "not_found": Problem(
+        404, _l("There is no such page"),
+        _l("The address may be mistyped, or the page has moved."),
+        _l("Open the start page and look from there."),
+    ),
+    "method_not_allowed": Problem(
+        405, _l("This address does not work that way"),
+        _l("The page exists, but it cannot be asked for like this."),
+        _l("Open the start page and use its form."),
+    ),
+    "internal_error": Problem(
+        500, _l("Something failed on our side"),
+        _l("The site made a mistake. Nothing of your photo was kept."),
+        _OUR_SIDE,
+    ),
+}  # fmt: skip
+
+_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+
+
+@dataclass(frozen=True)
+class ProblemPage:
+    """All that templates/problem.html may see. `request_id` finds the entry in the log; empty when there is none."""
+
+    title: str
+    happened: str
+    to_do: str
+    request_id: str = ""
+
+
+def init_app(app: Flask) -> None:
+    """Let every error of every view become an answer here."""
+    app.register_error_handler(ModelStoreError, _answer_expected)
+    app.register_error_handler(HTTPException, _answer_http)
+    app.register_error_handler(Exception, _answer_unexpected)
+
+
+def _answer_expected(error: ModelStoreError) -> Response:
+    if error.code not in PROBLEMS:
+        return _answer_unexpected(error)
+    response = _answer(error.code, error.details)
+    if isinstance(error, Overloaded):
+        response.headers["Retry-After"] = str(error.details["seconds"])
+    return response
+
+
+def _answer_http(error: HTTPException) -> Response:
+    if error.code is None or error.code < 400:  # a redirect is no error
+        return error.get_response()
+    if error.code >= 500:
+        return _answer_unexpected(error)
+    code = "csrf_expired" if isinstance(error, CSRFError) else _CODE_OF_STATUS.get(error.code, "bad_request")
+    details = {}
+    if code == "body_too_large":
+        uploads.drain(request)
+        details["limit_mb"] = current_app.extensions["config"].max_upload_mb
+    response = _answer(code, details)
+    if getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _answer_unexpected(error: Exception) -> Response:
+    request_id = secrets.token_hex(6)
+    # The place, never the message: a library's message may quote what was uploaded, as a file name or as bytes.
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error("Request %s failed with %s:\n%s", request_id, type(error).__qualname__, frames)
+    return _answer("internal_error", {}, request_id)
+
+
+def _answer(code: str, details: dict, request_id: str = "") -> Response:
+    problem = PROBLEMS[code]
+    numbers = {
+        name: format_decimal(value) if isinstance(value, int | float) else value for name, value in details.items()
+    }
+    page = ProblemPage(str(problem.title), str(problem.happened) % numbers, str(problem.to_do) % numbers, request_id)
+    if wants_json():
+        response = jsonify(_rfc_9457(code, page, details))
+        response.content_type = "application/problem+json"
+    else:
+        response = Response(render_template("problem.html", page=page))
+    response.status_code = problem.status
+    return response
+
+
+def _rfc_9457(code: str, page: ProblemPage, details: dict) -> dict:
+    body = {
+        "type": f"urn:skin-check:problem:{code}",
+        "title": page.title,
+        "status": PROBLEMS[code].status,
+        "detail": f"{page.happened} {page.to_do}",
+        "code": code,
+        **details,
+    }
+    return {**body, "request_id": page.request_id} if page.request_id else body
+
+
+def wants_json() -> bool:
+    """Whether this request likes JSON more than HTML; a browser or a client without a wish gets HTML."""
+    offers = ["text/html", "application/problem+json", "application/json"]
+    return request.accept_mimetypes.best_match(offers, default="text/html") != "text/html"

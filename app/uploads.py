@@ -1,0 +1,65 @@
+"""An upload's way into memory, and nowhere else."""
+
+import io
+
+from flask import Request
+
+from model_store.errors import ModelStoreError
+
+# Beside the photo a form holds a few short fields; an answer shown again holds its sealed photo of 380 x 380 pixels.
+FORM_FIELDS_BYTES = 1_000_000
+MAX_FORM_PARTS = 20
+# How much of a refused body is still read, as a multiple of the limit, so that the browser shows the refusal.
+DRAIN_FACTOR = 5
+CHUNK_BYTES = 65_536
+
+
+class MissingPhoto(ModelStoreError):
+    """The form was sent without a photo."""
+
+    def __init__(self) -> None:
+        super().__init__("missing_photo")
+
+
+class UploadRequest(Request):
+    """A request whose files stay in memory; Werkzeug would write those over 500 kB to a temporary file."""
+
+    max_form_memory_size = FORM_FIELDS_BYTES
+    max_form_parts = MAX_FORM_PARTS
+
+    def _get_file_stream(self, total_content_length, content_type, filename=None, content_length=None) -> io.BytesIO:
+        return io.BytesIO()
+
+
+def read_photo(request: Request) -> bytes:
+    """The bytes of the photo that a form carries in a field named `photo`.
+
+    The page has two such fields, camera and file; the first one that was filled in counts.
+
+    Raises:
+        MissingPhoto: no file was chosen.
+    """
+    for file in request.files.getlist("photo"):
+        if file.filename:
+            return file.stream.read()
+    raise MissingPhoto()
+
+
+def drain(request: Request) -> None:
+    """Read and forget the rest of a body that is over the limit, up to `DRAIN_FACTOR` times the limit.
+
+    A server that closes the connection while the browser is still sending makes the browser say "connection
+    reset" instead of showing the page that explains the refusal.
+    """
+    body = request.environ["wsgi.input"]
+    announced = request.content_length
+    left = (request.max_content_length or 0) * DRAIN_FACTOR
+    if announced is not None:
+        if announced > left:
+            return
+        left = announced
+    while left > 0:
+        chunk = body.read(min(CHUNK_BYTES, left))
+        if not chunk:
+            return
+        left -= len(chunk)

@@ -1,0 +1,102 @@
+"""What the pages say about an advice level, a quality issue and a confidence; the rules are in `advice`."""
+
+from dataclasses import dataclass
+
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+
+from app.advice import OUT_OF_DISTRIBUTION, Level
+
+AI_NOTICE = _l("AI estimate, not a diagnosis. A doctor makes the diagnosis.")
+
+
+@dataclass(frozen=True)
+class LevelText:
+    """One advice level in words.
+
+    Attributes:
+        word: stands beside the icon, so that the level is never told by colour alone.
+        heading: the advice itself, the page's first heading.
+        where: where to go; may name the last day as `%(date)s`.
+        within_days: how soon; None where no date applies.
+    """
+
+    word: LazyString
+    heading: LazyString
+    where: LazyString
+    within_days: int | None = None
+
+
+LEVELS = {
+    Level.URGENT: LevelText(
+        _l("Urgent"),
+        _l("Show this spot to a doctor within 2 weeks."),
+        _l("Go by %(date)s. Turn to your family doctor at the polyclinic that you are attached to, or directly to a "
+           "dermatologist or an oncologist, and say that it is about a spot that may be skin cancer. Take this page "
+           "with you."),
+        within_days=14,
+    ),
+    Level.SOON: LevelText(
+        _l("Soon"),
+        _l("See a doctor about this spot within 4 weeks."),
+        _l("Go by %(date)s. Turn to your family doctor at the polyclinic that you are attached to, or to a "
+           "dermatologist. Take this page with you."),
+        within_days=28,
+    ),
+    Level.WATCH: LevelText(
+        _l("Keep watching"),
+        _l("No urgent signs were found in this photo. This is not an all-clear: check it every month, go if it "
+           "changes."),
+        _l("Look at the spot again by %(date)s, in the same light, and keep a photo of your own to compare. If it has "
+           "changed, or if anything in the list below is true, go to your family doctor or a dermatologist."),
+        within_days=30,
+    ),
+    Level.CANNOT_JUDGE: LevelText(
+        _l("Cannot be judged"),
+        _l("This photo cannot be judged. Take a new one; if you are worried, see a doctor anyway."),
+        _l("A photo that cannot be judged says nothing about the spot, neither good nor bad. If a new photo does not "
+           "work either, show the spot to your family doctor or a dermatologist."),
+    ),
+}  # fmt: skip
+
+# The same on every level. It is no setting: nobody can switch it off.
+GO_ANYWAY = (
+    _l("It changes in size, shape or colour."),
+    _l("It bleeds, crusts, or does not heal within 4 to 6 weeks."),
+    _l("It is new and growing."),
+    _l("It is raised and firm, and has been growing for more than a month."),
+    _l("It looks unlike your other moles."),
+    _l("It is a dark band under a nail, or a spot on a palm, a sole, a lip or the genitals."),
+    _l("It itches or hurts."),
+    _l("Your immune system is weakened, or you or a close relative have had melanoma."),
+    _l("You are worried."),
+)
+
+
+@dataclass(frozen=True)
+class IssueText:
+    """One thing that is wrong with a photo: what it is, and how to take a better one."""
+
+    what: LazyString
+    to_do: LazyString
+
+
+ISSUES = {
+    OUT_OF_DISTRIBUTION: IssueText(
+        _l("The photo is unlike the spots that the model has learned from."),
+        _l("Photograph one spot from close by, in the middle of the picture, with plain skin around it."),
+    ),
+}
+
+# Lower bound of the probability -> the sentence, from the highest. The bounds are a choice of words, not a measurement.
+CONFIDENCE = (
+    (0.85, _l("The model's confidence in this is high: %(percent)s.")),
+    (0.60, _l("The model's confidence in this is moderate: %(percent)s.")),
+    (0.40, _l("The model's confidence in this is low: %(percent)s.")),
+    (0.00, _l("The model's confidence in this is very low: %(percent)s.")),
+)
+
+
+def confidence(probability: float) -> LazyString:
+    """The sentence for a calibrated probability of the most likely diagnosis."""
+    return next(sentence for bound, sentence in CONFIDENCE if probability >= bound)

@@ -1,0 +1,14 @@
+// The answer's page. All of it can be read without this script.
+"use strict";
+
+document.documentElement.classList.add("scripted");
+
+// An answer has no address to go back to: leaving it by the browser's Back button loads the page before it.
+window.addEventListener("popstate", () => window.location.reload());
+
+const printButton = document.getElementById("print");
+printButton.hidden = false;
+printButton.addEventListener("click", () => window.print());
+
+// In a page that a script put in place, `autofocus` may not fire.
+document.querySelector("h1").focus();
