@@ -48,7 +48,7 @@ LEVELS = {
         _l("No urgent signs were found in this photo. This is not an all-clear: check it every month, go if it "
            "changes."),
         _l("Look at the spot again by %(date)s, in the same light, and keep a photo of your own to compare. If it has "
-           "changed, or if anything in the list below is true, go to your family doctor or a dermatologist."),
+           "changed, or if anything in the list on this page is true, go to your family doctor or a dermatologist."),
         within_days=30,
     ),
     Level.CANNOT_JUDGE: LevelText(

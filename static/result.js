@@ -1,4 +1,4 @@
-// The answer's page. All of it can be read without this script.
+// The answer's page, and those that explain a problem. All of it can be read without this script.
 "use strict";
 
 document.documentElement.classList.add("scripted");
@@ -6,9 +6,11 @@ document.documentElement.classList.add("scripted");
 // An answer has no address to go back to: leaving it by the browser's Back button loads the page before it.
 window.addEventListener("popstate", () => window.location.reload());
 
-const printButton = document.getElementById("print");
-printButton.hidden = false;
-printButton.addEventListener("click", () => window.print());
+const printButton = document.getElementById("print"); // none on a page that explains a problem
+if (printButton) {
+  printButton.hidden = false;
+  printButton.addEventListener("click", () => window.print());
+}
 
 // In a page that a script put in place, `autofocus` may not fire.
 document.querySelector("h1").focus();
