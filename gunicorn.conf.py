@@ -14,7 +14,7 @@ workers = 1
 worker_class = "gthread"
 threads = int(os.environ.get("THREADS", "16"))
 preload_app = False
-# TensorFlow looks for a GPU and says in many lines that there is none; real failures reach us as exceptions.
+# TensorFlow logs a missing GPU as an error; its real failures reach us as exceptions.
 raw_env = ["TF_CPP_MIN_LOG_LEVEL=3"]
 
 timeout = 120  # seconds without a sign of life; loading and verifying the bundle on a busy machine is the longest
