@@ -24,8 +24,8 @@ class Advice:
 
     Attributes:
         level: one of the four.
-        reasons: codes of what is wrong with the photo, worst first; on a level other than CANNOT_JUDGE these are
-            remarks that the visitor chose to pass over.
+        reasons: codes of what is wrong with the photo, worst first; on a level other than CANNOT_JUDGE they are
+            remarks, and all mild.
         may_show_anyway: every reason is mild, so the visitor may ask for the answer all the same.
     """
 
@@ -47,15 +47,17 @@ def for_prediction(
         anyway: the visitor saw the mild issues and asked for the answer.
 
     Returns:
-        CANNOT_JUDGE if the gate fires; else URGENT, SOON or WATCH by the first threshold that is reached.
+        CANNOT_JUDGE if the photo is useless or strange; else URGENT or SOON by the first threshold that is reached.
+        Below both WATCH, but not on the strength of a poor photo: then CANNOT_JUDGE, unless asked for `anyway`. A
+        poor photo may wrongly alarm, which a doctor can mend; it may not wrongly calm.
     """
-    blocking = ((OUT_OF_DISTRIBUTION,) if prediction.out_of_distribution else ()) + tuple(severe)
+    blocking = tuple(severe) + ((OUT_OF_DISTRIBUTION,) if prediction.out_of_distribution else ())
     if blocking:
         return Advice(Level.CANNOT_JUDGE, blocking + tuple(mild))
-    if mild and not anyway:
-        return Advice(Level.CANNOT_JUDGE, tuple(mild), may_show_anyway=True)
     for name, level in (("urgent", Level.URGENT), ("soon", Level.SOON)):
         point = calibration.operating_point(name)
         if {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold:
             return Advice(level, tuple(mild))
+    if mild and not anyway:
+        return Advice(Level.CANNOT_JUDGE, tuple(mild), may_show_anyway=True)
     return Advice(Level.WATCH, tuple(mild))

@@ -20,8 +20,8 @@ class ConfigError(ModelStoreError):
     """A setting is unknown or has a value that cannot be used; the operator can mend it."""
 
 
-def _setting(default, variable: str, help_text: str):
-    return dataclasses.field(default=default, metadata={"variable": PREFIX + variable, "help": help_text})
+def _setting(default, variable: str, help_text: str, show: bool = True):
+    return dataclasses.field(default=default, repr=show, metadata={"variable": PREFIX + variable, "help": help_text})
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,10 @@ class Config:
         DEFAULT_NAME, "BUNDLE", "The model bundle that answers: NAME for its newest version, NAME/VERSION, or a folder."
     )
     secret_key: str = _setting(
-        "", "SECRET_KEY", "Signs cookies and answers; at least 32 characters. Empty: generated once and kept."
+        "",
+        "SECRET_KEY",
+        "Signs cookies and answers; at least 32 characters. Empty: generated once and kept.",
+        show=False,
     )
     secret_key_file: Path = _setting(
         Path("~/.local/state/skin-check/secret_key"),
@@ -56,7 +59,7 @@ class Config:
 
     def __post_init__(self) -> None:
         for name in ("max_upload_mb", "queue_length", "batch_size", "deadline_s"):
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:  # not a number is above nothing
                 raise ConfigError("setting_invalid", variable=variable_of(name), must_be="above 0")
         if self.proxies < 0:
             raise ConfigError("setting_invalid", variable=variable_of("proxies"), must_be="0 or more")

@@ -60,6 +60,11 @@ class InferenceQueue:
         """Whether photos are still being answered."""
         return self._thread.is_alive()
 
+    @property
+    def waiting(self) -> int:
+        """How many photos wait, those that the model is looking at left out."""
+        return self._jobs.qsize()
+
     def submit(self, array: np.ndarray):
         """Wait for the prediction of one prepared photo, float32 (H, W, 3).
 
@@ -80,9 +85,10 @@ class InferenceQueue:
             raise DeadlineExceeded() from None
 
     def close(self) -> None:
-        """Answer what waits, then stop the thread. For tests and an orderly end."""
-        self._jobs.put(None)
-        self._thread.join()
+        """Answer what waits, then stop the thread; without effect on a closed one. For tests and an orderly end."""
+        if self.alive:
+            self._jobs.put(None)
+            self._thread.join()
 
     def _run(self) -> None:
         while True:

@@ -13,6 +13,7 @@ from app.answers import Answer
 from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS
 from app.i18n import LANGUAGES
 from app.uploads import read_photo
+from model_store import quality
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
 from model_store.images import open_photo
@@ -187,13 +188,13 @@ def about(name: str) -> str:
 
 def _judge(data: bytes) -> Answer:
     photo = open_photo(data)
-    issues = ()
+    findings = quality.assess(photo).findings
     prepared = current_app.extensions["classifier"].prepare(photo)
     logits = inference.submit(prepared)
     return Answer(
         logits=tuple(float(logit) for logit in logits),
-        severe=tuple(issue.code for issue in issues if not issue.mild),
-        mild=tuple(issue.code for issue in issues if issue.mild),
+        severe=tuple(finding.code for finding in findings if not finding.mild),
+        mild=tuple(finding.code for finding in findings if finding.mild),
         photo_jpeg=answers.jpeg(prepared),
     )
 

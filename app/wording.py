@@ -75,13 +75,49 @@ GO_ANYWAY = (
 
 @dataclass(frozen=True)
 class IssueText:
-    """One thing that is wrong with a photo: what it is, and how to take a better one."""
+    """One thing that is wrong with a photo, a finding of `model_store.quality`: what it is, and what to do better."""
 
     what: LazyString
     to_do: LazyString
 
 
 ISSUES = {
+    "too_dark": IssueText(
+        _l("The photo is too dark."),
+        _l("Take it in daylight near a window, so that no shadow falls on the spot."),
+    ),
+    "too_bright": IssueText(
+        _l("The photo is too bright."),
+        _l("Move out of direct sun or lamp light, and take it without a flash."),
+    ),
+    "no_colour": IssueText(
+        _l("The photo has no colours."),
+        _l("Take a photo in colour, without a filter."),
+    ),
+    "not_skin": IssueText(
+        _l("The photo does not seem to show skin."),
+        _l("Photograph one spot from close by, with plain skin around it."),
+    ),
+    "not_a_close_up": IssueText(
+        _l("The photo seems to show more than one spot and the skin around it."),
+        _l("Go closer, 10 to 15 cm away, so that the spot and plain skin fill the picture."),
+    ),
+    "featureless": IssueText(
+        _l("There is no spot to be seen in the photo."),
+        _l("Bring the spot to the middle of the picture, and tap on it so that the camera focuses on it."),
+    ),
+    "blurred": IssueText(
+        _l("The photo is blurred."),
+        _l("Wipe the lens, tap on the spot so that the camera focuses on it, and hold still until the photo is taken."),
+    ),
+    "glare": IssueText(
+        _l("Light is reflected in the photo."),
+        _l("Switch off the flash, and turn the phone a little until the shine is gone."),
+    ),
+    "low_resolution": IssueText(
+        _l("The photo has few pixels."),
+        _l("Send the original photo from the camera, not a thumbnail or a screenshot."),
+    ),
     OUT_OF_DISTRIBUTION: IssueText(
         _l("The photo is unlike the spots that the model has learned from."),
         _l("Photograph one spot from close by, in the middle of the picture, with plain skin around it."),

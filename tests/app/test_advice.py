@@ -1,0 +1,75 @@
+"""The level follows the summed risks and the gate, never the most likely diagnosis."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from app import advice
+from app.advice import OUT_OF_DISTRIBUTION, Advice, Level
+from model_store.classes import CODES
+from model_store.prediction import Prediction, risk
+
+
+def prediction(strange: bool = False, **of_class: float) -> Prediction:
+    """A prediction with these probabilities; what is left goes to NV."""
+    probabilities = np.array([of_class.get(code, 0.0) for code in CODES])
+    probabilities[CODES.index("NV")] += 1 - probabilities.sum()
+    return Prediction(
+        probabilities=probabilities,
+        ranking=tuple(int(index) for index in np.argsort(-probabilities, kind="stable")),
+        prediction_set=(),
+        malignancy=float(risk(probabilities, "malignancy")),
+        urgent_risk=float(risk(probabilities, "urgent")),
+        ood_score=0.0,
+        out_of_distribution=strange,
+    )
+
+
+# The calibration of tests/conftest.py is urgent from 0.2 of MEL + SCC, soon from 0.3 of all malignant and AK.
+@pytest.mark.parametrize(
+    ("probabilities", "level"),
+    [
+        ({"MEL": 0.2}, Level.URGENT),
+        ({"MEL": 0.19}, Level.WATCH),
+        ({"MEL": 0.125, "SCC": 0.125}, Level.URGENT),  # neither alone, and the mole is far ahead of both
+        ({"MEL": 0.15, "BCC": 0.15}, Level.SOON),
+        ({"BCC": 0.9}, Level.SOON),
+        ({"AK": 0.31}, Level.SOON),
+        ({"BCC": 0.29}, Level.WATCH),
+        ({"BKL": 0.9}, Level.WATCH),
+        ({"VASC": 1.0}, Level.WATCH),
+        ({"SCC": 0.2, "BCC": 0.8}, Level.URGENT),  # both thresholds: the more pressing one counts
+    ],
+)
+def test_the_level_is_the_first_threshold_that_a_summed_risk_reaches(calibration, probabilities, level):
+    assert advice.for_prediction(prediction(**probabilities), (), (), calibration) == Advice(level)
+
+
+def test_the_thresholds_are_the_bundle_s(calibration):
+    lower = tuple(dataclasses.replace(point, threshold=0.01) for point in calibration.operating_points)
+    changed = dataclasses.replace(calibration, operating_points=lower)
+    assert advice.for_prediction(prediction(MEL=0.05), (), (), changed).level is Level.URGENT
+    assert advice.for_prediction(prediction(MEL=0.05), (), (), calibration).level is Level.WATCH
+
+
+@pytest.mark.parametrize("probabilities", [{}, {"MEL": 0.9}])
+@pytest.mark.parametrize("anyway", [False, True])
+def test_a_strange_or_useless_photo_is_never_judged(calibration, probabilities, anyway):
+    strange = advice.for_prediction(prediction(strange=True, **probabilities), (), (), calibration, anyway)
+    assert strange == Advice(Level.CANNOT_JUDGE, (OUT_OF_DISTRIBUTION,))
+    useless = advice.for_prediction(prediction(**probabilities), ("too_dark",), ("blurred",), calibration, anyway)
+    assert useless == Advice(Level.CANNOT_JUDGE, ("too_dark", "blurred"))
+
+
+def test_a_mild_issue_holds_a_calm_answer_back_until_asked_for_and_is_remarked_on_afterwards(calibration):
+    asked = advice.for_prediction(prediction(), (), ("blurred",), calibration)
+    assert asked == Advice(Level.CANNOT_JUDGE, ("blurred",), may_show_anyway=True)
+    shown = advice.for_prediction(prediction(), (), ("blurred",), calibration, anyway=True)
+    assert shown == Advice(Level.WATCH, ("blurred",))
+
+
+@pytest.mark.parametrize(("probabilities", "level"), [({"MEL": 0.9}, Level.URGENT), ({"BCC": 0.9}, Level.SOON)])
+def test_a_mild_issue_never_holds_an_alarm_back(calibration, probabilities, level):
+    given = advice.for_prediction(prediction(**probabilities), (), ("blurred",), calibration)
+    assert given == Advice(level, ("blurred",))

@@ -1,0 +1,80 @@
+"""Settings come from the environment, checked at the start."""
+
+import logging
+import os
+import stat
+
+import pytest
+
+from app.config import Config, ConfigError, secret_key
+
+
+def test_without_variables_every_setting_has_its_default():
+    assert Config.from_environment({"HOME": "/somewhere", "PORT": "8000"}) == Config()
+
+
+def test_a_variable_sets_its_field_in_the_field_s_type():
+    config = Config.from_environment(
+        {"SKIN_MAX_UPLOAD_MB": "7", "SKIN_DEADLINE_S": "2.5", "SKIN_HOSTS": "a.example, .b.example", "SKIN_BUNDLE": "x/1"}
+    )
+    assert (config.max_upload_mb, config.deadline_s, config.bundle) == (7, 2.5, "x/1")
+    assert config.hosts == ("a.example", ".b.example")
+
+
+def test_a_mistyped_variable_stops_the_start_and_is_named():
+    with pytest.raises(ConfigError, match="setting_unknown variable=SKIN_MAX_UPLOADS_MB"):
+        Config.from_environment({"SKIN_MAX_UPLOADS_MB": "7"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SKIN_MAX_UPLOAD_MB", "many"), ("SKIN_MAX_UPLOAD_MB", "0"), ("SKIN_MAX_UPLOAD_MB", "1.5"),
+        ("SKIN_DEADLINE_S", "soon"), ("SKIN_DEADLINE_S", "-1"), ("SKIN_DEADLINE_S", "nan"), ("SKIN_PROXIES", "-1"),
+        ("SKIN_QUEUE_LENGTH", "0"), ("SKIN_BATCH_SIZE", ""), ("SKIN_SECRET_KEY", "too short"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_used_stops_the_start_and_its_variable_is_named(variable, value):
+    with pytest.raises(ConfigError, match=variable):
+        Config.from_environment({variable: value})
+
+
+def test_no_error_and_no_representation_quotes_the_secret_key():
+    with pytest.raises(ConfigError) as caught:
+        Config.from_environment({"SKIN_SECRET_KEY": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+    assert "hunter2" not in repr(Config(secret_key="hunter2" * 8))
+
+
+def test_a_given_key_is_used_and_written_nowhere(tmp_path):
+    config = Config(secret_key="k" * 32, secret_key_file=tmp_path / "key")
+    assert secret_key(config) == "k" * 32
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_key_one_is_made_kept_for_its_owner_alone_and_used_again(tmp_path, caplog):
+    config = Config(secret_key_file=tmp_path / "state" / "key")
+    made = secret_key(config)
+    assert len(made) == 64
+    assert stat.S_IMODE(os.stat(config.secret_key_file).st_mode) == 0o600
+    assert "SKIN_SECRET_KEY is not set" in caplog.text
+    assert made not in caplog.text
+    assert secret_key(config) == made
+
+
+def test_two_sites_make_different_keys(tmp_path):
+    assert secret_key(Config(secret_key_file=tmp_path / "a")) != secret_key(Config(secret_key_file=tmp_path / "b"))
+
+
+def test_where_no_key_can_be_kept_the_site_starts_and_says_so(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    config = Config(secret_key_file=tmp_path / "file" / "key")
+    with caplog.at_level(logging.WARNING):
+        assert len(secret_key(config)) == 64
+    assert "lasts until the site stops" in caplog.text
+
+
+def test_a_broken_key_file_stops_the_start_rather_than_signing_with_it(tmp_path):
+    (tmp_path / "key").write_text("")
+    with pytest.raises(ConfigError, match="SKIN_SECRET_KEY_FILE"):
+        secret_key(Config(secret_key_file=tmp_path / "key"))
