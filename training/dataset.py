@@ -79,11 +79,11 @@ def _read_isic(folder: Path) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "image": labelled.image,
-            "path": labelled.image.map(full).fillna(labelled.image.map(thumbnails)),
+            "path": labelled.image.map({**thumbnails, **full}),
             "label": labelled[list(CODES)].to_numpy().argmax(axis=1),
             "lesion": lesion,
             "patient": lesion,  # ISIC 2019 names no patients
-            "source": labelled.lesion_id.map(_source, na_action="ignore").fillna("MSK/UDA"),
+            "source": lesion.map(_source),
             "kind": labelled.image.isin(full.keys()).map({True: "dermoscopy", False: "thumbnail"}),
             "age": labelled.age_approx.astype(float),
             "sex": labelled.sex,

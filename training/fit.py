@@ -166,7 +166,7 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
         row = state.end_epoch(stage, _validate(answers, labels[validation], loss), trainer.optimizer)
         progress.write(" ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "stage"))
         for callback in callbacks:
-            callback.on_epoch_end(state.epoch, row)
+            callback.on_epoch_end(state.epoch - 1, _watched(row))
         state.save(model, trainer.optimizer)
     progress.close()
     _finish_stage(recipe, stage, model, trainer, folder, state)
@@ -241,9 +241,13 @@ def _callbacks(recipe: Recipe, trainer: keras.Model, best: Path, history: list[d
         callback.on_train_begin()
     for epoch, row in enumerate(history):
         for callback in replayed:
-            callback.on_epoch_end(epoch, dict(row))
+            callback.on_epoch_end(epoch, _watched(row))
     trainer.optimizer.learning_rate = rate  # the replay lowered it a second time
     return [*replayed, keep_best]
+
+
+def _watched(row: dict) -> dict[str, float]:
+    return {key: value for key, value in row.items() if key.startswith("val_")}
 
 
 def _validate(answers: np.ndarray, labels: np.ndarray, loss) -> dict[str, float]:

@@ -23,3 +23,104 @@ def balanced_accuracy(matrix: np.ndarray) -> float:
     """Mean recall over the classes that have images (the challenges' official figure); NaN without any."""
     found = recalls(matrix)
     return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+    """Mean distance between confidence and accuracy of the top class, over equally wide bins of confidence.
+
+    Args:
+        probabilities: shape (N, C), in [0, 1].
+        labels: shape (N,), int.
+        bins: how many; bin k holds confidences in (k / bins, (k + 1) / bins].
+
+    Returns:
+        In [0, 1]; NaN without images.
+
+    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
+    """
+    confidence = probabilities.max(axis=1)
+    correct = probabilities.argmax(axis=1) == labels
+    return binned_calibration_error(confidence, correct, bins)
+
+
+def binned_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """As `expected_calibration_error`, for any stated probability and whether it came true: both shape (N,)."""
+    if len(confidence) == 0:
+        return float("nan")
+    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def sensitivity(scores: np.ndarray, positive: np.ndarray, threshold: float) -> float:
+    """Share of the positives whose score is at least the threshold; NaN without positives."""
+    return float(np.mean(scores[positive] >= threshold)) if positive.any() else float("nan")
+
+
+def specificity(scores: np.ndarray, positive: np.ndarray, threshold: float) -> float:
+    """Share of the negatives whose score is below the threshold; NaN without negatives."""
+    return float(np.mean(scores[~positive] < threshold)) if (~positive).any() else float("nan")
+
+
+def threshold_for_sensitivity(scores: np.ndarray, positive: np.ndarray, wanted: float) -> float:
+    """The highest threshold that finds at least the wanted share of the positives; ValueError without positives."""
+    if not positive.any():
+        raise ValueError("no positives")
+    falling = np.sort(scores[positive])[::-1]
+    return float(falling[int(np.ceil(wanted * len(falling))) - 1])
+
+
+def sensitivity_at_specificity(scores: np.ndarray, positive: np.ndarray, wanted: float) -> float:
+    """The best sensitivity of any threshold whose specificity is at least the wanted one; NaN where undefined."""
+    if positive.all() or not positive.any():
+        return float("nan")
+    rising = np.sort(scores[~positive])
+    allowed = int(np.floor((1 - wanted) * len(rising) + 1e-9))  # so many negatives may be called positive
+    if allowed >= len(rising):
+        return 1.0
+    return float(np.mean(scores[positive] > rising[len(rising) - 1 - allowed]))
+
+
+def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float:
+    """Chance that a positive scores higher than a negative, ties counted half; NaN where one side is empty.
+
+    Source: the Mann-Whitney statistic, Hanley and McNeil 1982.
+    """
+    if positive.all() or not positive.any():
+        return float("nan")
+    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    positives, negatives = int(positive.sum()), int((~positive).sum())
+    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+
+
+def bootstrap_interval(
+    statistic, groups: np.ndarray, *, repeats: int = 1000, coverage: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile interval of a figure, drawing whole groups (lesions) again and again.
+
+    Args:
+        statistic: takes row numbers, shape (n,), and gives the figure; NaN draws are left out.
+        groups: shape (N,), whatever tells the rows' lesions apart.
+        repeats: how many draws.
+        coverage: share of the draws between the two limits.
+        seed: fixes the draws.
+
+    Returns:
+        Lower and upper limit; NaN where no draw gave a figure.
+
+    Source: Efron and Tibshirani 1993, "An Introduction to the Bootstrap", chapter 13, by cluster.
+    """
+    _, number = np.unique(groups, return_inverse=True)
+    order = np.argsort(number, kind="stable")
+    members = np.split(order, np.cumsum(np.bincount(number))[:-1])
+    rng = np.random.default_rng(seed)
+    draws = [
+        statistic(np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]))
+        for _ in range(repeats)
+    ]
+    draws = np.array(draws)[np.isfinite(draws)]
+    if len(draws) == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(draws, [(1 - coverage) / 2, (1 + coverage) / 2])
+    return float(low), float(high)

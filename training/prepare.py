@@ -11,6 +11,7 @@ from training import dataset, pixels, splits
 from training.fit import Data
 
 THUMBNAIL_PX = 84
+COUNTS = "counts.json"
 
 
 def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
@@ -37,7 +38,7 @@ def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
         "unreadable": int((~readable).sum()),
         "by_split": table.groupby(["split", "kind"]).size().unstack(fill_value=0).to_dict("index"),
     }
-    (cache / "counts.json").write_text(json.dumps(counts, indent=2))
+    (cache / COUNTS).write_text(json.dumps(counts, indent=2))
     print(
         f"{len(table)} labelled images; {missing} rows of the tables have no image here (normal for a part of the "
         f"data set); {counts['unreadable']} unreadable files left out"

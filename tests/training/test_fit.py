@@ -1,0 +1,179 @@
+"""The training loop on a few images and a small network: what it must keep, whatever the network."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from training import fit, network
+from training.augmentation import Augmentation
+from training.configs.recipe import Optimizer, Recipe, Stage
+
+RECIPE = Recipe(
+    stages=(
+        Stage("first", 16, epochs=2, batch_size=16, peak=1e-2, warmup=2),
+        Stage("second", 24, epochs=3, epoch_images=48, batch_size=16, peak=3e-3, warmup=0),
+    ),
+    optimizer=Optimizer(weight_decay=1e-3, clip=1.0, ema=0.9),
+    augmentation=Augmentation(flips=True, rotation=90, zoom=1.2, brightness=1.2, blur=0.5),
+    class_power=0.5,
+    logit_adjustment=True,
+    validation_images=12,
+)
+
+
+def _small_network(size_px, *, dropout, drop_connect, batch_norm_momentum):
+    inputs = keras.Input((size_px, size_px, 3))
+    x = keras.layers.Normalization()(keras.layers.Rescaling(1 / 255)(inputs))
+    x = keras.layers.Conv2D(8, 3, strides=2, name="stem_conv")(x)
+    x = keras.layers.BatchNormalization(momentum=batch_norm_momentum)(x)
+    x = keras.layers.Activation("relu", name=network.FEATURE_MAP)(x)
+    x = keras.layers.Dropout(dropout)(keras.layers.GlobalAveragePooling2D()(x))
+    return keras.Model(inputs, keras.layers.Dense(8, name=network.HEAD)(x))
+
+
+@pytest.fixture
+def small_network(monkeypatch):
+    monkeypatch.setattr(network, "build", _small_network)
+
+
+def _arrays(file: Path) -> list[np.ndarray]:
+    with np.load(file) as arrays:
+        return [arrays[str(i)] for i in range(len(arrays))]
+
+
+class Killed(BaseException):
+    pass
+
+
+def _kill_after(monkeypatch, steps):
+    draw, calls = fit.augmentation.draw, []
+
+    def dying(*arguments):
+        calls.append(1)
+        if len(calls) > steps:
+            raise Killed
+        return draw(*arguments)
+
+    monkeypatch.setattr(fit.augmentation, "draw", dying)
+
+
+def test_a_run_leaves_its_weights_its_history_and_what_made_it(small_network, data, tmp_path):
+    last = fit.run(RECIPE, data, tmp_path, "random")
+    assert last == tmp_path / "second.weights.npz"
+    history = pd.read_csv(tmp_path / "history.csv")
+    assert history[["stage", "epoch"]].values.tolist() == [
+        ["first", 1], ["first", 2], ["second", 1], ["second", 2], ["second", 3],
+    ]  # fmt: skip
+    assert np.isfinite(history[["loss", "val_loss", "val_accuracy"]]).all(axis=None)
+    assert history.loss.iloc[-1] < history.loss.iloc[0]
+    assert json.loads((tmp_path / "recipe.json").read_text())["seed"] == 0
+    assert json.loads((tmp_path / "versions.json").read_text())["keras"] == keras.__version__
+    assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("steps", [3, 18])
+def test_a_killed_run_ends_with_the_same_weights_as_one_that_was_left_alone(
+    small_network, data, tmp_path, monkeypatch, steps
+):
+    fit.run(RECIPE, data, tmp_path / "whole", "random")
+    monkeypatch.setattr(fit, "CHECKPOINT_SECONDS", -1)  # after every step
+    with monkeypatch.context() as killing, pytest.raises(Killed):
+        _kill_after(killing, steps)
+        fit.run(RECIPE, data, tmp_path / "killed", "random")
+    fit.run(RECIPE, data, tmp_path / "killed", "random")
+    for one, other in zip(
+        _arrays(tmp_path / "whole" / "second.weights.npz"), _arrays(tmp_path / "killed" / "second.weights.npz"),
+        strict=True,
+    ):  # fmt: skip
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    histories = [pd.read_csv(tmp_path / name / "history.csv").drop(columns="minutes") for name in ("whole", "killed")]
+    pd.testing.assert_frame_equal(*histories, rtol=1e-4)
+
+
+def test_early_stopping_ends_a_stage_with_its_best_epoch(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=30, batch_size=16, peak=0.5)  # far too high a rate: it gets worse soon
+    recipe = dataclasses.replace(
+        RECIPE, stages=(stage,), optimizer=Optimizer(), early_stopping_patience=2, reduce_lr_patience=1
+    )
+    file = fit.run(recipe, data, tmp_path, "random")
+    history = pd.read_csv(tmp_path / "history.csv")
+    best = history.val_loss.idxmin()
+    assert len(history) == best + 1 + 2 < 30
+    assert history.learning_rate.iloc[-1] < 0.5
+    model = _small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
+    fit.load_weights(model, file)
+    rows = fit._validation_rows(data.table, recipe)
+    answers = fit.logits(model, data.pixels, rows, recipe.input, 16)
+    accuracy = (answers.argmax(axis=1) == data.table.label.to_numpy()[rows]).mean()
+    assert accuracy == pytest.approx(history.val_accuracy[best])
+
+
+def test_a_folder_of_another_recipe_is_refused(small_network, data, tmp_path):
+    one_step = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    recipe = dataclasses.replace(RECIPE, stages=(one_step,))
+    fit.run(recipe, data, tmp_path, "random")
+    with pytest.raises(ValueError, match="another recipe"):
+        fit.run(dataclasses.replace(recipe, seed=1), data, tmp_path, "random")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=3, batch_size=16, peak=float("inf"))
+    with pytest.raises(fit.NotFiniteLoss, match="only"):
+        fit.run(dataclasses.replace(RECIPE, stages=(stage,)), data, tmp_path, "random")
+
+
+# One epoch of one step, twice: the second loss depends on what the first step did.
+_TWO_STEPS = f"""
+import sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from model_store.preprocessing import InputSpec
+from training import fit, prepare
+from training.augmentation import Augmentation
+from training.configs.recipe import Optimizer, Recipe, Stage
+from test_fit import _small_network, _load_shared_weights
+fit.network.build = _small_network
+fit.network.load_starting_weights = _load_shared_weights
+data = prepare.run(Path(sys.argv[1]), InputSpec(size_px=64, common_px=64), Path(sys.argv[2]))
+stage = Stage("only", 32, epochs=2, epoch_images=8, batch_size=8, peak=1e-2, warmup=0)
+recipe = Recipe(stages=(stage,), optimizer=Optimizer(weight_decay=1e-3, clip=1.0), dropout=0.0,
+                augmentation=Augmentation(True, 180, 1.2, 1.1, 0.05, 1.2, 1.2, 1.2, 1.1, 0.5), logit_adjustment=True)
+fit.run(recipe, data, Path(sys.argv[3]), "shared")
+"""
+
+
+def _load_shared_weights(model, weights):
+    """Start every backend from the same numbers: their random generators differ."""
+    rng = np.random.default_rng(0)
+    values = [
+        rng.normal(0, 0.1, v.shape).astype("float32") if v.path.endswith("kernel") else None for v in model.variables
+    ]
+    network.set_variables(
+        model, [old if new is None else new for old, new in zip(network.variables(model), values, strict=True)]
+    )
+
+
+def test_two_steps_lose_the_same_under_every_backend_that_is_installed(isic_folder, tmp_path):
+    backends = [name for name, module in (("tensorflow",) * 2, ("jax",) * 2) if find_spec(module)]
+    if len(backends) < 2:
+        pytest.skip(f"only {backends} is installed: nothing to compare")
+    history = {}
+    for backend in backends:
+        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        command = [sys.executable, "-c", _TWO_STEPS, isic_folder, tmp_path / "cache", tmp_path / backend]
+        root = Path(__file__).parents[2]
+        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        history[backend] = pd.read_csv(tmp_path / backend / "history.csv")
+    assert len(history["jax"]) == 2
+    for column in ("loss", "val_loss"):
+        np.testing.assert_allclose(history["jax"][column], history["tensorflow"][column], rtol=2e-3)

@@ -1,0 +1,58 @@
+import keras
+import numpy as np
+import pytest
+
+from training import network
+
+
+@pytest.fixture(scope="module")
+def built():
+    return network.build(32)
+
+
+def test_it_answers_eight_logits_and_its_last_feature_map(built, rng):
+    served = network.with_feature_map(built)
+    logits, feature_map = served(rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32"))
+    assert logits.shape == (2, 8)
+    assert feature_map.shape == (2, 1, 1, 1792)
+
+
+def test_weights_with_their_input_scaling_reach_a_network_of_another_size(tmp_path, built, rng):
+    backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_shape=(64, 64, 3))
+    scaling = next(layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization))
+    scaling.adapt_mean.assign([0.5, 0.4, 0.3])
+    scaling.adapt_variance.assign([0.2, 0.3, 0.4])
+    file = tmp_path / "start.weights.h5"
+    backbone.save_weights(file)
+    backbone.load_weights(file)
+    network.load_starting_weights(built, str(file))
+    images = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    small = keras.Model(built.input, built.get_layer(network.FEATURE_MAP).output)(images)
+    same = keras.applications.EfficientNetB4(include_top=False, weights=None, input_shape=(32, 32, 3))
+    same.load_weights(file)
+    np.testing.assert_allclose(small, same(images), rtol=1e-4, atol=1e-4)
+
+
+def test_a_saved_and_loaded_network_answers_like_the_one_in_memory(tmp_path, built, rng):
+    values = network.variables(built)
+    other = network.build(32)
+    network.set_variables(other, values)
+    network.with_feature_map(other).save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    images = rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(loaded(images)[0], built(images), rtol=1e-4, atol=1e-5)
+
+
+def test_only_the_named_part_learns(built):
+    network.freeze(built, "logits")
+    assert [w.path.split("/")[0] for w in built.trainable_weights] == ["logits", "logits"]
+    network.freeze(built, "block7a")
+    assert built.get_layer("block7b_bn").trainable
+    assert not built.get_layer("block6a_bn").trainable
+    with pytest.raises(ValueError, match="no layer"):
+        network.freeze(built, "block9")
+
+
+def test_missing_starting_weights_are_an_error(built):
+    with pytest.raises(FileNotFoundError):
+        network.load_starting_weights(built, "nowhere.weights.h5")

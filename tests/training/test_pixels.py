@@ -1,0 +1,64 @@
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from model_store.classifier import Classifier
+from model_store.images import open_photo
+from model_store.preprocessing import InputSpec, prepare, to_input
+from training import pixels, synthetic
+
+
+def test_training_and_serving_make_the_same_array_of_an_image_bit_for_bit(tmp_path, rng):
+    spec = InputSpec()
+    paths = []
+    for i, size in enumerate([(256, 256), (640, 480), (333, 512)]):
+        path = tmp_path / f"{i}.jpg"
+        synthetic.picture(rng, i, 640).resize(size).save(path)
+        paths.append(str(path))
+    stored, readable = pixels.build(paths, spec, tmp_path / "cache")
+    assert readable.all()
+    for path, common in zip(paths, stored, strict=True):
+        served = prepare(open_photo(Path(path).read_bytes()).rgb, spec)
+        np.testing.assert_array_equal(to_input(common, spec), served)
+
+
+def test_the_site_classifier_prepares_as_training_does(tiny_bundle, tmp_path, rng):
+    classifier = Classifier.load(tiny_bundle)
+    stream = io.BytesIO()
+    synthetic.picture(rng, 3, 500).save(stream, "PNG")
+    path = tmp_path / "photo.png"
+    path.write_bytes(stream.getvalue())
+    stored, _ = pixels.build([str(path)], classifier.bundle.input, tmp_path / "cache")
+    served = classifier.prepare(open_photo(stream.getvalue()))
+    np.testing.assert_array_equal(to_input(stored[0], classifier.bundle.input), served)
+
+
+def test_an_unreadable_file_is_said_and_leaves_zeros(tmp_path, rng):
+    good, bad = tmp_path / "good.jpg", tmp_path / "bad.jpg"
+    synthetic.picture(rng, 0).save(good)
+    bad.write_bytes(good.read_bytes()[:500])
+    stored, readable = pixels.build([str(good), str(bad)], InputSpec(common_px=64), tmp_path / "cache")
+    assert readable.tolist() == [True, False]
+    assert stored[0].any()
+    assert not stored[1].any()
+
+
+def test_a_second_call_decodes_only_what_is_missing(tmp_path, rng):
+    path = tmp_path / "a.jpg"
+    synthetic.picture(rng, 0).save(path)
+    first, _ = pixels.build([str(path)], InputSpec(common_px=64), tmp_path / "cache")
+    kept = np.array(first)
+    path.unlink()
+    again, readable = pixels.build([str(path)], InputSpec(common_px=64), tmp_path / "cache")
+    assert readable.all()
+    np.testing.assert_array_equal(again, kept)
+
+
+def test_images_are_stored_at_the_common_resolution(tmp_path, rng):
+    path = tmp_path / "a.png"
+    synthetic.picture(rng, 0, 300).save(path)
+    stored, _ = pixels.build([str(path)], InputSpec(common_px=100), tmp_path / "cache")
+    assert stored.shape == (1, 100, 100, 3)
+    assert np.asarray(Image.fromarray(stored[0])).dtype == np.uint8

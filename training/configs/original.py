@@ -1,0 +1,19 @@
+"""The original recipe: a new head on ImageNet weights, then the whole network with Adam 1e-4 ("fine-tuning v1").
+
+Expected: the original work reported 0.6582 accuracy on its own split.
+Command:  python -m training reproduce --config original --data DIR --weights imagenet
+"""
+
+from training.augmentation import Augmentation
+from training.configs.recipe import Optimizer, Recipe, Stage
+
+RECIPE = Recipe(
+    stages=(
+        Stage("head", 380, epochs=10, batch_size=32, peak=1e-3, trainable_from="logits", batch_norm_momentum=0.99),
+        Stage("fine_tuning_v1", 380, epochs=50, batch_size=16, peak=1e-4, batch_norm_momentum=0.99),
+    ),
+    optimizer=Optimizer(beta_1=0.9, beta_2=0.999, epsilon=1e-7),
+    augmentation=Augmentation(flips=True),
+    early_stopping_patience=5,
+    reduce_lr_patience=2,
+)

@@ -1,0 +1,83 @@
+"""Plots of a run and of its evaluation, as small SVG files for the model card."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+
+from model_store.classes import CODES
+from model_store.prediction import Calibration, probabilities
+from training import metrics
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt  # noqa: E402  # after the backend is chosen: no display is needed
+
+plt.rcParams.update({"svg.fonttype": "path", "svg.hashsalt": "lesion", "font.size": 9, "figure.autolayout": True})
+
+
+def learning_curves(history: pd.DataFrame, file: Path) -> None:
+    """Loss and accuracy of every epoch, training and validation, the stages one after the other."""
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3))
+    epochs = np.arange(1, len(history) + 1)
+    for axis, name in zip(axes, ("loss", "accuracy"), strict=True):
+        axis.plot(epochs, history[name], marker="o", label="training (augmented)")
+        axis.plot(epochs, history[f"val_{name}"], marker="o", label="validation")
+        for first in np.flatnonzero(history.stage != history.stage.shift())[1:]:
+            axis.axvline(first + 0.5, color="grey", linewidth=0.5)
+        axis.set(xlabel="epoch (a line parts the stages)", title=name)
+    axes[0].legend()
+    _save(figure, file)
+
+
+def confusion(matrix: np.ndarray, file: Path) -> None:
+    """Share of each actual class (row) by predicted class (column); the counts stand in the cells."""
+    matrix = np.asarray(matrix)
+    shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    figure, axis = plt.subplots(figsize=(5, 4.5))
+    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), count in np.ndenumerate(matrix):
+        axis.text(column, row, count, ha="center", va="center", color="white" if shares[row, column] > 0.5 else "black")
+    axis.set(xlabel="predicted", ylabel="actual", xticks=range(len(CODES)), yticks=range(len(CODES)))
+    axis.set_xticklabels(CODES, rotation=45)
+    axis.set_yticklabels(CODES)
+    _save(figure, file)
+
+
+def reliability(logits: np.ndarray, labels: np.ndarray, fitted: Calibration, file: Path) -> None:
+    """How often the top class was right, by how sure the network said it was, in tenths."""
+    stated = probabilities(logits, fitted)
+    confidence, correct = stated.max(axis=1), stated.argmax(axis=1) == labels
+    bins = np.minimum((confidence * 10).astype(int), 9)
+    figure, axis = plt.subplots(figsize=(4, 4))
+    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
+    for k in np.unique(bins):
+        inside = bins == k
+        axis.plot(confidence[inside].mean(), correct[inside].mean(), "o", color="C0")
+        axis.annotate(str(inside.sum()), (confidence[inside].mean(), correct[inside].mean()), fontsize=7)
+    error = metrics.expected_calibration_error(stated, labels)
+    axis.set(xlabel="stated probability", ylabel="share that was right", title=f"calibration error {error:.3f}")
+    _save(figure, file)
+
+
+def roc(logits: np.ndarray, labels: np.ndarray, fitted: Calibration, file: Path) -> None:
+    """Sensitivity against 1 - specificity for each class against all others."""
+    stated = probabilities(logits, fitted)
+    figure, axis = plt.subplots(figsize=(4.5, 4.5))
+    for k, code in enumerate(CODES):
+        positive = labels == k
+        if positive.any() and not positive.all():
+            order = np.argsort(-stated[:, k])
+            found = np.cumsum(positive[order]) / positive.sum()
+            false_alarms = np.cumsum(~positive[order]) / (~positive).sum()
+            area = metrics.area_under_roc(stated[:, k], positive)
+            axis.plot(false_alarms, found, linewidth=1, label=f"{code} {area:.2f}")
+    axis.set(xlabel="1 - specificity", ylabel="sensitivity")
+    axis.legend(title="area under the curve")
+    _save(figure, file)
+
+
+def _save(figure, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, metadata={"Date": None})
+    plt.close(figure)
