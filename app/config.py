@@ -63,6 +63,8 @@ class Config:
                 raise ConfigError("setting_invalid", variable=variable_of(name), must_be="above 0")
         if self.proxies < 0:
             raise ConfigError("setting_invalid", variable=variable_of("proxies"), must_be="0 or more")
+        if not self.hosts:
+            raise ConfigError("setting_invalid", variable=variable_of("hosts"), must_be="at least one name")
         if self.secret_key and len(self.secret_key) < 32:
             raise ConfigError("setting_invalid", variable=variable_of("secret_key"), must_be="32 characters or more")
 

@@ -1,5 +1,7 @@
 """Headers of every answer, cookies, and which host names and proxies are believed."""
 
+import re
+
 from flask import Flask, Response, request
 from flask.sessions import SecureCookieSessionInterface
 from flask_wtf import CSRFProtect
@@ -68,12 +70,19 @@ def _refuse_unknown_host(hosts: tuple[str, ...]) -> Response | None:
     Probes come by address, not by name, and learn nothing, so `operations` is left out. Plain text, since no page
     of ours can link to itself under an unknown name.
     """
-    if request.blueprint == "operations" or host_is_trusted(request.environ.get("HTTP_HOST"), hosts):
+    if request.blueprint == "operations" or _is_ours(request.environ.get("HTTP_HOST", ""), hosts):
         return None
     return Response(
         "This site does not answer to this host name. Its operator can add it to SKIN_HOSTS.\n",
         status=400, mimetype="text/plain",
     )
+
+
+def _is_ours(host: str, hosts: tuple[str, ...]) -> bool:
+    if not host_is_trusted(host):  # without a list it checks the form; its own list knows no IPv6 address
+        return False
+    name = re.sub(r":\d+$", "", host).lower()
+    return any(name == own or (own.startswith(".") and name.endswith(own)) for own in hosts)
 
 
 def _add_headers(response: Response) -> Response:

@@ -79,6 +79,17 @@ def client(app):
     return app.test_client()
 
 
+@pytest.fixture
+def english(app):
+    """A function that gives a lazy text in English."""
+
+    def give(text) -> str:
+        with app.test_request_context("/en/"):
+            return str(text)
+
+    return give
+
+
 @pytest.fixture(scope="session")
 def photo(draw_photo) -> bytes:
     """A drawn lesion as a JPEG."""

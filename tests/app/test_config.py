@@ -15,10 +15,10 @@ def test_without_variables_every_setting_has_its_default():
 
 def test_a_variable_sets_its_field_in_the_field_s_type():
     config = Config.from_environment(
-        {"SKIN_MAX_UPLOAD_MB": "7", "SKIN_DEADLINE_S": "2.5", "SKIN_HOSTS": "a.example, .b.example", "SKIN_BUNDLE": "x/1"}
+        {"SKIN_MAX_UPLOAD_MB": "7", "SKIN_DEADLINE_S": "2.5", "SKIN_HOSTS": "a.example, .b.test", "SKIN_BUNDLE": "x/1"}
     )
     assert (config.max_upload_mb, config.deadline_s, config.bundle) == (7, 2.5, "x/1")
-    assert config.hosts == ("a.example", ".b.example")
+    assert config.hosts == ("a.example", ".b.test")
 
 
 def test_a_mistyped_variable_stops_the_start_and_is_named():
@@ -31,7 +31,7 @@ def test_a_mistyped_variable_stops_the_start_and_is_named():
     [
         ("SKIN_MAX_UPLOAD_MB", "many"), ("SKIN_MAX_UPLOAD_MB", "0"), ("SKIN_MAX_UPLOAD_MB", "1.5"),
         ("SKIN_DEADLINE_S", "soon"), ("SKIN_DEADLINE_S", "-1"), ("SKIN_DEADLINE_S", "nan"), ("SKIN_PROXIES", "-1"),
-        ("SKIN_QUEUE_LENGTH", "0"), ("SKIN_BATCH_SIZE", ""), ("SKIN_SECRET_KEY", "too short"),
+        ("SKIN_QUEUE_LENGTH", "0"), ("SKIN_BATCH_SIZE", ""), ("SKIN_HOSTS", " , "), ("SKIN_SECRET_KEY", "too short"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_stops_the_start_and_its_variable_is_named(variable, value):

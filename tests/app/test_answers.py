@@ -1,0 +1,72 @@
+"""An answer that a browser carried is ours and unchanged, or it is not shown."""
+
+import dataclasses
+import io
+
+import itsdangerous
+import numpy as np
+import pytest
+from PIL import Image
+
+from app import answers
+from app.answers import Answer, AnswerExpired
+from tests.app.conftest import WATCH, encode
+
+ANSWER = Answer(tuple(map(float, WATCH)), ("too_dark",), ("blurred", "glare"), encode(Image.new("RGB", (38, 38))))
+
+
+def test_a_sealed_answer_comes_back_as_it_was(app):
+    with app.test_request_context("/"):
+        assert answers.unseal(answers.seal(ANSWER)) == ANSWER
+
+
+@pytest.mark.parametrize(
+    "change", [lambda text: "A" + text, lambda text: text[:-3], lambda text: "", lambda text: "x.y.z"]
+)
+def test_a_changed_one_is_refused(app, change):
+    with app.test_request_context("/"), pytest.raises(AnswerExpired):
+        answers.unseal(change(answers.seal(ANSWER)))
+
+
+def test_one_of_another_bundle_is_refused(app):
+    with app.test_request_context("/"):
+        sealed = answers.seal(ANSWER)
+        classifier = app.extensions["classifier"]
+        other = dataclasses.replace(classifier.bundle, id="0" * 64)
+        app.extensions["classifier"] = dataclasses.replace(classifier, bundle=other)
+        with pytest.raises(AnswerExpired):
+            answers.unseal(sealed)
+
+
+def test_one_of_another_site_is_refused(make_app):
+    with make_app(secret_key="one" * 20).test_request_context("/"):
+        sealed = answers.seal(ANSWER)
+    with make_app(secret_key="two" * 20).test_request_context("/"), pytest.raises(AnswerExpired):
+        answers.unseal(sealed)
+
+
+def test_an_old_one_is_refused(app, monkeypatch):
+    with app.test_request_context("/"):
+        sealed = answers.seal(ANSWER)
+        now = itsdangerous.TimestampSigner("key").get_timestamp()
+        later = now + answers.LIFETIME_S
+        monkeypatch.setattr(itsdangerous.TimestampSigner, "get_timestamp", lambda signer: later - 60)
+        assert answers.unseal(sealed) == ANSWER
+        monkeypatch.setattr(itsdangerous.TimestampSigner, "get_timestamp", lambda signer: later + 60)
+        with pytest.raises(AnswerExpired):
+            answers.unseal(sealed)
+
+
+def test_a_token_of_another_kind_is_no_answer(app):
+    with app.test_request_context("/"):
+        token = itsdangerous.URLSafeTimedSerializer(app.secret_key, salt="wtf-csrf-token").dumps("x")
+        with pytest.raises(AnswerExpired):
+            answers.unseal(token)
+
+
+def test_the_photo_is_encoded_close_to_what_the_network_gets(draw_photo):
+    prepared = np.asarray(draw_photo(size=(380, 380)), dtype=np.float32)
+    encoded = answers.jpeg(prepared)
+    shown = np.asarray(Image.open(io.BytesIO(encoded)), dtype=np.float32)
+    assert shown.shape == prepared.shape
+    assert np.abs(shown - prepared).mean() < 5

@@ -1,0 +1,23 @@
+"""Files that never change are kept by the browser; changed ones get another address."""
+
+import re
+
+import pytest
+
+
+def test_a_page_names_its_files_by_their_content_and_they_may_be_kept(client):
+    addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', client.get("/en/").text)
+    assert len(addresses) >= 7
+    for address in addresses:
+        assert re.search(r"\?v=[0-9a-f]{12}$", address)
+        with client.get(address) as response:
+            assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+            assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("site.css", "text/css"), ("upload.js", "text/javascript"),
+                                            ("tips/light.svg", "image/svg+xml")])  # fmt: skip
+def test_each_kind_of_file_says_what_it_is(client, name, kind):
+    with client.get(f"/static/{name}") as response:
+        assert response.mimetype == kind
+        assert "immutable" not in response.headers["Cache-Control"]

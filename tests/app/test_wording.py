@@ -1,0 +1,30 @@
+"""Every level, every finding and every confidence has its words."""
+
+import pytest
+
+from app import wording
+from app.advice import OUT_OF_DISTRIBUTION, Level
+from model_store import quality
+
+
+def test_every_level_has_its_words():
+    assert wording.LEVELS.keys() == set(Level)
+
+
+def test_every_finding_has_its_words_and_no_words_are_left_over():
+    assert wording.ISSUES.keys() == {limit.code for limit in quality.LIMITS} | {OUT_OF_DISTRIBUTION}
+
+
+@pytest.mark.parametrize(
+    ("probability", "word"), [(1.0, "high"), (0.85, "high"), (0.7, "moderate"), (0.5, "low"), (0.13, "very low")]
+)
+def test_every_confidence_has_a_word(english, probability, word):
+    assert f"is {word}:" in english(wording.confidence(probability))
+
+
+@pytest.mark.parametrize(("level", "days"), [(Level.URGENT, 14), (Level.SOON, 28)])
+def test_the_date_fits_the_heading(english, level, days):
+    said = wording.LEVELS[level]
+    assert said.within_days == days
+    assert f"within {days // 7} weeks" in english(said.heading)
+    assert "%(date)s" in english(said.where)
