@@ -21,8 +21,9 @@ test: $(VENV)/.dev translations browser lint ## Set up what is missing, then run
 lint: $(VENV)/.dev ## Check the code's style.
 	$(BIN)/ruff check .
 
-train-smoke: $(VENV)/.dev ## Go through all of training on a few generated images.
-	$(BIN)/pytest tests/training -k smoke
+train-smoke: $(VENV)/.training ## Go through all of training on a few generated images, into runs/smoke.
+	rm -rf runs/smoke
+	$(BIN)/python -m training reproduce --config smoke --run runs/smoke --cache runs/smoke/cache --bundles runs/smoke/bundles
 
 screenshots: $(VENV)/.dev translations browser ## Take the pictures in docs/screenshots/ again, from the real pages.
 	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots
@@ -47,8 +48,12 @@ $(VENV)/.serving: $(VENV)/.uv requirements.txt
 	$(INSTALL) -r requirements.txt
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.serving requirements-training.txt requirements-dev.txt
-	$(INSTALL) -r requirements-training.txt -r requirements-dev.txt
+$(VENV)/.training: $(VENV)/.serving requirements-training.txt
+	$(INSTALL) -r requirements-training.txt
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.training requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
 	touch $@
 
 # The browser tests need Chromium; they are skipped, and say so, where it is missing and cannot be installed.

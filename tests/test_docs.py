@@ -3,6 +3,8 @@
 import ast
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,15 @@ def test_every_make_target_that_a_document_names_exists():
 def test_the_readme_opens_with_the_two_commands():
     commands = re.search(r"^## Two commands\n.*?```sh\n(.*?)```", README, re.MULTILINE | re.DOTALL).group(1)
     assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make serve", "make test"]
+
+
+@pytest.mark.parametrize("command", re.findall(r"python (-m .*)$", README, re.MULTILINE))
+def test_every_command_of_the_readme_has_the_steps_and_options_that_it_names(command):
+    module, step = command.split()[1:3]
+    result = subprocess.run([sys.executable, "-m", module, step, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    for option in re.findall(r"--[a-z-]+", command):
+        assert option in result.stdout
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
