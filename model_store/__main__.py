@@ -14,13 +14,16 @@ from tqdm import tqdm
 
 from model_store import bundle
 from model_store.classes import CODES
-from model_store.classifier import Classifier
+from model_store.classifier import Classifier, refusal
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import open_photo
 from model_store.prediction import Prediction
+from model_store.quality import Quality, assess
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif"}  # what is taken from a folder
 BATCH = 16
+COLUMNS = ("image", *CODES, "UNK")  # the official ISIC 2019 ones
+DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal")
 LIMIT_BYTES = 256 * 2**20  # no photo within the pixel limit needs more, and a file is read as a whole
 
 EXAMPLES = """\
@@ -28,6 +31,7 @@ examples:
   python -m model_store list
   python -m model_store verify efficientnet_b4_isic2019/1.0.0
   python -m model_store predict photos/ --output predictions.csv
+  python -m model_store predict photos/ --output predictions.csv --details
   python -m model_store predict a.jpg b.heic --output predictions.csv --bundle efficientnet_b4_isic2019/1.0.0
 """
 
@@ -44,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ModelStoreError as error:
         cause = f" ({error.__cause__})" if error.__cause__ else ""
         print(f"error: {error}{cause}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
 
 
@@ -78,6 +85,12 @@ def _parser() -> argparse.ArgumentParser:
         default=bundle.DEFAULT_NAME,
         help="NAME, NAME/VERSION or a directory (default: the newest %(default)s)",
     )
+    predict.add_argument(
+        "--details",
+        action="store_true",
+        help="add columns: malignancy (MEL + BCC + AK + SCC), prediction_set (codes, separated by spaces), ood_score, "
+        "accepted (0 or 1), refusal (the reason's code, empty where accepted)",
+    )
     predict.set_defaults(run=predict_photos)
     return parser
 
@@ -92,8 +105,8 @@ def list_bundles(options: argparse.Namespace) -> int:
 
 
 def verify_bundles(options: argparse.Namespace) -> int:
-    """Verify one bundle or all; the first that is not sound raises."""
-    paths = [bundle.find(options.bundle)] if options.bundle else bundle.available()
+    """Verify one bundle or all; the first that is not sound raises, and so does it if there is none at all."""
+    paths = [bundle.find(options.bundle)] if options.bundle else bundle.available() or [bundle.find()]
     for path in paths:
         sound = bundle.verify(path)
         print(f"{sound.name}/{sound.version}  {sound.id[:12]}  files and golden answers as they were written")
@@ -112,10 +125,11 @@ def predict_photos(options: argparse.Namespace) -> int:
     try:
         with draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             writer = csv.writer(file)
-            writer.writerow(["image", *CODES, "UNK"])
+            writer.writerow([*COLUMNS, *(DETAILS if options.details else ())])
             with tqdm(total=len(photos), unit="photo", disable=None) as progress:
-                for name, prediction in _predictions(classifier, photos, problems, progress):
-                    writer.writerow([name, *(float(p) for p in prediction.probabilities), 0.0])
+                for name, quality, prediction in _predictions(classifier, photos, problems, progress):
+                    row = [name, *map(float, prediction.probabilities), 0.0]
+                    writer.writerow([*row, *(_details(quality, prediction) if options.details else ())])
         os.replace(draft, options.output)
     finally:
         draft.unlink(missing_ok=True)
@@ -155,26 +169,33 @@ def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
 
 def _predictions(
     classifier: Classifier, photos: list[Path], problems: _Problems, progress: tqdm
-) -> Iterator[tuple[str, Prediction]]:
+) -> Iterator[tuple[str, Quality, Prediction]]:
     """Predict in batches, so that memory does not grow with the number of photos."""
     prepared = _prepared(classifier, photos, problems, progress)
     while batch := list(islice(prepared, BATCH)):
-        names, arrays = zip(*batch, strict=True)
+        names, qualities, arrays = zip(*batch, strict=True)
         predictions, _ = classifier.predict(np.stack(arrays))
-        yield from zip(names, predictions, strict=True)
+        yield from zip(names, qualities, predictions, strict=True)
 
 
 def _prepared(
     classifier: Classifier, photos: list[Path], problems: _Problems, progress: tqdm
-) -> Iterator[tuple[str, np.ndarray]]:
+) -> Iterator[tuple[str, Quality, np.ndarray]]:
     for path in photos:
         try:
-            yield path.stem, classifier.prepare(open_photo(_read(path)))
+            photo = open_photo(_read(path))
+            yield path.stem, assess(photo), classifier.prepare(photo)
         except PhotoError as error:
             problems.say(path, str(error))
         except OSError as error:
             problems.say(path, error.strerror or "cannot be read")
         progress.update()
+
+
+def _details(quality: Quality, prediction: Prediction) -> list[float | int | str]:
+    reason = refusal(quality, prediction)
+    codes = " ".join(prediction.prediction_set)
+    return [prediction.malignancy, codes, prediction.ood_score, int(not reason), reason]
 
 
 def _read(path: Path) -> bytes:

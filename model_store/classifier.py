@@ -11,6 +11,7 @@ from model_store.engines.base import Engine, EngineOutput
 from model_store.images import Photo
 from model_store.prediction import Prediction, interpret
 from model_store.preprocessing import prepare
+from model_store.quality import Quality
 
 
 @dataclass(frozen=True)
@@ -61,3 +62,13 @@ class Classifier:
         """Prepare and predict one photo; raises as `predict`."""
         (prediction,), _ = self.predict(self.prepare(photo)[None])
         return prediction
+
+
+def refusal(quality: Quality, prediction: Prediction) -> str:
+    """Say why a photo's prediction must not be relied on: the gate, for the site and the command line alike.
+
+    Returns:
+        The code of the photo's first finding that is not mild; else `out_of_distribution` where the network has seen
+        nothing like it; else an empty text, and the photo is accepted.
+    """
+    return quality.refusal or ("out_of_distribution" if prediction.out_of_distribution else "")

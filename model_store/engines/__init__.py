@@ -21,7 +21,7 @@ def load(name: str, model_path: Path) -> Engine:
         ValueError: no engine has this name.
     """
     if name == "tensorflow":
-        # TensorFlow tells on stderr about its build and the graphics card that is not there; that helps nobody here.
+        # Errors reach us as exceptions; what TensorFlow logs beside them is about the graphics card that is not there.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         from model_store.engines.tensorflow import TensorFlowEngine
 

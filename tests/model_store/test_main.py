@@ -1,0 +1,199 @@
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model_store.__main__ import BATCH, main
+from model_store.bundle import available
+from model_store.classes import CODES
+from model_store.classifier import Classifier, refusal
+from model_store.images import open_photo
+from model_store.quality import assess
+from tests.conftest import draw_lesion
+
+ROOT = Path(__file__).parents[2]
+OFFICIAL = ["image", "MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK"]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Photos in several formats and depths, and a file that is none."""
+    photos = tmp_path / "photos"
+    (photos / "more" / "deep").mkdir(parents=True)
+    draw_lesion(0).save(photos / "ISIC_0000002.jpg")
+    draw_lesion(1).save(photos / "ISIC_0000001.PNG")
+    draw_lesion(2).save(photos / "more" / "ISIC_0000003.webp")
+    draw_lesion(3).save(photos / "more" / "deep" / "a.b.avif")
+    (photos / "ATTRIBUTION.txt").write_text("no photo")
+    return photos
+
+
+def predict(tiny_bundle, output: Path, *arguments: str | Path) -> int:
+    return main(["predict", *map(str, arguments), "--output", str(output), "--bundle", str(tiny_bundle)])
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_folder_becomes_the_official_csv_sorted_by_name(folder, tiny_bundle, tmp_path):
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder) == 0
+    header = (tmp_path / "out.csv").read_text().splitlines()[0]
+    assert header.split(",") == OFFICIAL
+    assert [row["image"] for row in rows(tmp_path / "out.csv")] == [
+        "ISIC_0000001",
+        "ISIC_0000002",
+        "ISIC_0000003",
+        "a.b",
+    ]
+    for row in rows(tmp_path / "out.csv"):
+        assert row["UNK"] == "0.0"
+        assert sum(float(row[code]) for code in CODES) == pytest.approx(1, abs=1e-12)
+
+
+def test_the_csv_holds_exactly_what_the_classifier_says(folder, tiny_bundle, tmp_path):
+    photo_path = folder / "ISIC_0000002.jpg"
+    predict(tiny_bundle, tmp_path / "out.csv", photo_path, "--details")
+    photo, classifier = open_photo(photo_path.read_bytes()), Classifier.load(tiny_bundle)
+    expected, (row,) = classifier.classify(photo), rows(tmp_path / "out.csv")
+    assert [float(row[code]) for code in CODES] == expected.probabilities.tolist()
+    assert float(row["malignancy"]) == expected.malignancy
+    assert row["prediction_set"].split() == list(expected.prediction_set)
+    assert float(row["ood_score"]) == expected.ood_score
+    assert row["refusal"] == refusal(assess(photo), expected)
+
+
+def test_details_say_which_photo_is_refused_and_why(folder, tiny_bundle, tmp_path):
+    Image.new("RGB", (300, 300)).save(folder / "ISIC_0000004.png")
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder, "--details") == 0
+    header = (tmp_path / "out.csv").read_text().splitlines()[0]
+    assert header.split(",") == [*OFFICIAL, "malignancy", "prediction_set", "ood_score", "accepted", "refusal"]
+    by_name = {row["image"]: row for row in rows(tmp_path / "out.csv")}
+    assert (by_name["ISIC_0000004"]["accepted"], by_name["ISIC_0000004"]["refusal"]) == ("0", "too_dark")
+    for row in by_name.values():
+        assert row["accepted"] == ("0" if row["refusal"] else "1")
+
+
+def test_an_unusable_file_is_named_with_its_reason_and_the_run_goes_on(folder, tiny_bundle, tmp_path, capsys):
+    (folder / "ISIC_0000000.jpg").write_bytes(b"not a photo")
+    (folder / "cut.jpg").write_bytes((folder / "ISIC_0000002.jpg").read_bytes()[:3000])
+    (folder / "empty.png").write_bytes(b"")
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder, tmp_path / "gone.jpg") == 1
+    assert len(rows(tmp_path / "out.csv")) == 4
+    complaints = capsys.readouterr().err
+    for name, reason in [
+        ("ISIC_0000000.jpg", "unsupported_format"),
+        ("cut.jpg", "damaged_image"),
+        ("empty.png", "empty_file"),
+        ("gone.jpg", "No such file or directory"),
+    ]:
+        assert f"{name}: {reason}" in complaints
+    assert "ATTRIBUTION" not in complaints
+
+
+def test_more_photos_than_a_batch_keep_their_order_and_their_own_answers(tiny_bundle, tmp_path):
+    (tmp_path / "many").mkdir()
+    for index in range(BATCH + 3):
+        draw_lesion(index, (96, 80)).save(tmp_path / "many" / f"{index:03}.png")
+    assert predict(tiny_bundle, tmp_path / "all.csv", tmp_path / "many") == 0
+    assert predict(tiny_bundle, tmp_path / "last.csv", tmp_path / "many" / f"{BATCH + 2:03}.png") == 0
+    every, (last,) = rows(tmp_path / "all.csv"), rows(tmp_path / "last.csv")
+    assert [row["image"] for row in every] == [f"{index:03}" for index in range(BATCH + 3)]
+    np.testing.assert_allclose([float(every[-1][c]) for c in CODES], [float(last[c]) for c in CODES], atol=1e-5)
+
+
+def test_a_photo_named_twice_is_one_row_and_the_order_of_arguments_does_not_matter(folder, tiny_bundle, tmp_path):
+    inner = folder / "more"
+    assert predict(tiny_bundle, tmp_path / "a.csv", folder, inner, inner / "ISIC_0000003.webp") == 0
+    assert predict(tiny_bundle, tmp_path / "b.csv", inner, folder) == 0
+    assert len(rows(tmp_path / "a.csv")) == 4
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_two_photos_of_one_name_do_not_become_two_rows_of_one_name(folder, tiny_bundle, tmp_path, capsys):
+    draw_lesion(9).save(folder / "more" / "ISIC_0000002.png")
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder) == 1
+    assert [row["image"] for row in rows(tmp_path / "out.csv")].count("ISIC_0000002") == 1
+    assert "another photo has this name" in capsys.readouterr().err
+
+
+def test_an_empty_folder_is_said(tiny_bundle, tmp_path, capsys):
+    (tmp_path / "nothing").mkdir()
+    assert predict(tiny_bundle, tmp_path / "out.csv", tmp_path / "nothing") == 1
+    assert "no photo in this folder" in capsys.readouterr().err
+
+
+def test_an_existing_csv_is_replaced_only_by_a_complete_one(folder, tiny_bundle, tmp_path):
+    broken = shutil.copytree(tiny_bundle, tmp_path / "broken")
+    (broken / "model.keras").unlink()
+    (tmp_path / "out.csv").write_text("yesterday's")
+    assert predict(broken, tmp_path / "out.csv", folder) == 1
+    assert (tmp_path / "out.csv").read_text() == "yesterday's"
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder) == 0
+    assert len(rows(tmp_path / "out.csv")) == 4
+    assert not list(tmp_path.glob("*.partial")) + list(tmp_path.glob(".*.partial"))
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(folder, tiny_bundle, tmp_path, capsys):
+    assert predict(tiny_bundle, tmp_path / "gone" / "out.csv", folder) == 2
+    assert predict(tiny_bundle, tmp_path, folder) == 2
+    assert capsys.readouterr().err.count("cannot be written") == 2
+
+
+def test_a_file_name_that_is_no_text_gets_its_row(tiny_bundle, tmp_path):
+    (tmp_path / "odd").mkdir()
+    name = os.fsencode(tmp_path / "odd") + b"/\xff\xfe.png"
+    draw_lesion().save(os.fsdecode(name))
+    assert predict(tiny_bundle, tmp_path / "out.csv", tmp_path / "odd") == 0
+    assert b"\n\xff\xfe,0." in (tmp_path / "out.csv").read_bytes()
+
+
+def test_verify_says_that_a_sound_bundle_is_sound(tiny_bundle, capsys):
+    assert main(["verify", str(tiny_bundle)]) == 0
+    assert capsys.readouterr().out.startswith("tiny/1.0.0")
+
+
+def test_verify_names_the_changed_file(tiny_bundle, tmp_path, capsys):
+    broken = shutil.copytree(tiny_bundle, tmp_path / "broken")
+    (broken / "MODEL_CARD.md").write_text("# Better than it is\n")
+    assert main(["verify", str(broken)]) == 1
+    assert "bundle_file_changed file=MODEL_CARD.md" in capsys.readouterr().err
+
+
+def test_verify_of_an_unknown_bundle_fails(capsys):
+    assert main(["verify", "nothing_of_that_name"]) == 1
+    assert "bundle_missing bundle=nothing_of_that_name" in capsys.readouterr().err
+
+
+def test_list_names_every_bundle_that_is_here(capsys):
+    assert main(["list"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert listed == [f"{path.parent.name}/{path.name}" for path in available()]
+
+
+@pytest.mark.parametrize("arguments", [[], ["guess"], ["predict"], ["predict", "photo.jpg"]])
+def test_a_command_that_is_wrong_explains_itself(arguments, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert "usage: python -m model_store" in capsys.readouterr().err
+
+
+def test_the_command_runs_as_a_module_and_complains_of_no_good_photo(folder, tiny_bundle, tmp_path):
+    command = [sys.executable, "-m", "model_store", "predict", str(folder), "--output", str(tmp_path / "out.csv")]
+    run = subprocess.run([*command, "--bundle", str(tiny_bundle)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert len(rows(tmp_path / "out.csv")) == 4
+    assert run.stdout == ""
+    assert str(folder) not in run.stderr
+
+
+def test_help_costs_no_tensorflow():
+    check = "import sys, model_store.__main__; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
