@@ -64,4 +64,4 @@ browser:
 	fi
 
 translations: $(VENV)/.serving
-	@if [ -d app/translations ]; then $(BIN)/pybabel --quiet compile --directory app/translations --use-fuzzy; fi
+	@if [ -d app/translations ]; then $(BIN)/pybabel --quiet compile --directory app/translations; fi

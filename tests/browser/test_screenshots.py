@@ -3,7 +3,8 @@
 import pytest
 from PIL import Image
 
-PAGES = ("upload", "result")
+# The part of a page that fits beside another picture, in pixels of the page.
+TOP = {"clip": {"x": 0, "y": 0, "width": 360, "height": 1000}, "full_page": True}
 
 
 @pytest.fixture(scope="module")
@@ -18,15 +19,13 @@ def site(request, start_site, tiny_bundle):
     return start_site(**({} if for_documents else {"SKIN_BUNDLE": str(tiny_bundle)}))
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_picture_of_each_page_on_a_phone(visit, send_photo, folder, name):
+def test_the_pictures_show_the_start_page_the_advice_and_the_ranked_diagnoses(visit, send_photo, folder):
     phone = visit()
-    if name == "upload":
-        phone.open()
-    else:
-        send_photo(phone)
-    phone.page.screenshot(path=folder / f"{name}.png", clip={"x": 0, "y": 0, "width": 360, "height": 1100},
-                          full_page=True)  # fmt: skip
-    picture = Image.open(folder / f"{name}.png").convert("L")
-    assert picture.width == 720
-    assert picture.getextrema()[1] - picture.getextrema()[0] > 150  # dark text on a light page, not an empty window
+    phone.open()
+    phone.page.screenshot(path=folder / "upload.png", **TOP)
+    send_photo(phone)
+    phone.page.screenshot(path=folder / "result.png", **TOP)
+    phone.page.locator(".ranking").screenshot(path=folder / "ranking.png")
+    for name in ("upload", "result", "ranking"):
+        darkest, lightest = Image.open(folder / f"{name}.png").convert("L").getextrema()
+        assert lightest - darkest > 150  # dark text on a light page, not an empty window
