@@ -10,7 +10,7 @@ from werkzeug import Response
 from app import advice, answers, inference, wording
 from app.advice import Level
 from app.answers import Answer
-from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS
+from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS, Condition
 from app.i18n import LANGUAGES
 from app.uploads import read_photo
 from model_store import quality
@@ -91,18 +91,29 @@ class ResultPage:
 class ConditionPage:
     """All that templates/patient/condition.html may see; `tag` is the group in words."""
 
-    condition: object
+    condition: Condition
     icd10: str
     icdo3: str
     tag: str
-    malignant: bool
+    benign: bool
+
+
+@dataclass(frozen=True)
+class ConditionEntry:
+    """One diagnosis in the list of all; `tag` is the group in words."""
+
+    name: str
+    medical_name: str
+    tag: str
+    benign: bool
+    url: str
 
 
 @dataclass(frozen=True)
 class ConditionsPage:
-    """All that templates/patient/conditions.html may see: name, medical name, group in words and address of each."""
+    """All that templates/patient/conditions.html may see; what needs a doctor first."""
 
-    entries: tuple[tuple[str, str, str, str], ...]
+    entries: tuple[ConditionEntry, ...]
 
 
 @dataclass(frozen=True)
@@ -143,16 +154,9 @@ def result() -> str:
 @blueprint.get("/conditions")
 def conditions() -> str:
     """The eight diagnoses that the model knows."""
-    entries = tuple(
-        (
-            str(CONDITIONS[lesion_class.code].name),
-            str(CONDITIONS[lesion_class.code].medical_name),
-            str(GROUPS[lesion_class.group]),
-            url_for("patient.condition", slug=CONDITIONS[lesion_class.code].slug),
-        )
-        for lesion_class in sorted(CLASSES, key=lambda lesion_class: list(Group).index(lesion_class.group))
-    )
-    return render_template("patient/conditions.html", page=ConditionsPage(entries))
+    by_group = sorted(CLASSES, key=lambda lesion_class: list(Group).index(lesion_class.group))
+    page = ConditionsPage(tuple(_entry(lesion_class) for lesion_class in by_group))
+    return render_template("patient/conditions.html", page=page)
 
 
 @blueprint.get("/conditions/<slug>")
@@ -167,7 +171,7 @@ def condition(slug: str) -> str:
         icd10=lesion_class.icd10,
         icdo3=lesion_class.icdo3,
         tag=str(GROUPS[lesion_class.group]),
-        malignant=code in MALIGNANT_CODES,
+        benign=lesion_class.group is Group.BENIGN,
     )
     return render_template("patient/condition.html", page=page)
 
@@ -184,6 +188,17 @@ def about(name: str) -> str:
     bundle = current_app.extensions["classifier"].bundle
     page = AboutPage(current_app.extensions["config"].operator, bundle.name, bundle.version)
     return render_template(f"patient/{name}.html", page=page)
+
+
+def _entry(lesion_class: LesionClass) -> ConditionEntry:
+    condition = CONDITIONS[lesion_class.code]
+    return ConditionEntry(
+        name=str(condition.name),
+        medical_name=str(condition.medical_name),
+        tag=str(GROUPS[lesion_class.group]),
+        benign=lesion_class.group is Group.BENIGN,
+        url=url_for("patient.condition", slug=condition.slug),
+    )
 
 
 def _judge(data: bytes) -> Answer:

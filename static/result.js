@@ -12,5 +12,7 @@ if (printButton) {
   printButton.addEventListener("click", () => window.print());
 }
 
-// In a page that a script put in place, `autofocus` may not fire.
-document.querySelector("h1").focus();
+// In a page that a script put in place, `autofocus` may not fire; where it does, it does so before the next frame.
+requestAnimationFrame(() => requestAnimationFrame(() => {
+  if (document.activeElement === document.body) document.querySelector("h1").focus();
+}));

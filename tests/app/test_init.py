@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from jinja2 import UndefinedError
 
 from app import create_app
 from app.config import Config
@@ -30,5 +31,5 @@ def test_the_limit_of_the_body_leaves_room_for_the_form_beside_the_photo(make_ap
 
 
 def test_a_page_that_asks_for_what_it_was_not_given_fails_instead_of_staying_silent(app):
-    with pytest.raises(Exception, match="undefined"):
+    with pytest.raises(UndefinedError, match="nothing"):
         app.jinja_env.from_string("{{ page.nothing }}").render(page=object())
