@@ -3,8 +3,10 @@
 import pytest
 from PIL import Image
 
-# The part of a page that fits beside another picture, in pixels of the page.
-TOP = {"clip": {"x": 0, "y": 0, "width": 360, "height": 1000}, "full_page": True}
+
+def take(page, path, top_px: float = 0) -> None:
+    """Take the part of the page that fits beside another picture."""
+    page.screenshot(path=path, full_page=True, clip={"x": 0, "y": top_px, "width": 360, "height": 1000})
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +24,10 @@ def site(request, start_site, tiny_bundle):
 def test_the_pictures_show_the_start_page_the_advice_and_the_ranked_diagnoses(visit, send_photo, folder):
     phone = visit()
     phone.open()
-    phone.page.screenshot(path=folder / "upload.png", **TOP)
+    take(phone.page, folder / "upload.png")
     send_photo(phone)
-    phone.page.screenshot(path=folder / "result.png", **TOP)
-    phone.page.locator(".ranking").screenshot(path=folder / "ranking.png")
+    take(phone.page, folder / "result.png")
+    take(phone.page, folder / "ranking.png", top_px=phone.page.locator(".ranking").bounding_box()["y"] - 24)
     for name in ("upload", "result", "ranking"):
         darkest, lightest = Image.open(folder / f"{name}.png").convert("L").getextrema()
         assert lightest - darkest > 150  # dark text on a light page, not an empty window
