@@ -277,3 +277,21 @@ def test_pillows_own_registry_and_limits_stay_as_they_were(scene):
     refusal(png_with_header(60_000, 60_000))
     assert (dict(Image.OPEN), Image.MAX_IMAGE_PIXELS, warnings.filters[:]) == before
     assert "HEIF" not in Image.OPEN
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
+def test_a_file_with_random_damage_is_read_or_refused_and_nothing_else(scene, kind):
+    generator = np.random.default_rng(0)
+    original = encode(scene, kind)
+    outcomes = set()
+    for _ in range(100):
+        data = bytearray(original)
+        places = generator.integers(0, min(len(data), 300), size=generator.integers(1, 9))
+        for place in places:
+            data[place] = generator.integers(0, 256)
+        try:
+            outcomes.add(open_photo(bytes(data)).rgb.dtype.name)
+        except PhotoError as error:
+            outcomes.add(error.code)
+    assert outcomes <= {"uint8", "damaged_image", "unsupported_format", "image_too_large", "image_too_small"}
+    assert "damaged_image" in outcomes
