@@ -6,6 +6,7 @@ be reached, and an oversized header is refused without Pillow's warning about it
 """
 
 import io
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,8 @@ _KEPT_PX = 1024
 
 # An encoder writes about ten scans; thousands of them, each over the whole picture, would decode for minutes.
 _LIMIT_JPEG_SCANS = 100
-_JPEG_SCAN = b"\xff\xda"
+_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # within a scan, FF 00 and FF D0 to D7 are data
 
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
@@ -113,7 +115,7 @@ def _read_header(data: bytes) -> ImageFile:
     decoder = _decoder(data)
     if decoder is None:
         raise PhotoError("unsupported_format")
-    if decoder is JpegImageFile and data.count(_JPEG_SCAN) > _LIMIT_JPEG_SCANS:
+    if decoder is JpegImageFile and _jpeg_scans(data) > _LIMIT_JPEG_SCANS:
         raise PhotoError("damaged_image")
     try:
         return decoder(io.BytesIO(data))
@@ -121,6 +123,18 @@ def _read_header(data: bytes) -> ImageFile:
         raise PhotoError("image_too_large", limit_megapixels=LIMIT_MEGAPIXELS) from error
     except Exception as error:  # on hostile bytes a decoder raises whatever comes
         raise PhotoError("damaged_image") from error
+
+
+def _jpeg_scans(data: bytes) -> int:
+    """Count scans by walking from marker to marker, so that the video behind a motion photo is not searched."""
+    scans = 0
+    marker = _JPEG_MARKER.search(data, 2)
+    while marker and scans <= _LIMIT_JPEG_SCANS and data[marker.start() + 1] != _JPEG_END:
+        start = marker.start()
+        scans += data[start + 1] == _JPEG_SCAN
+        length = int.from_bytes(data[start + 2 : start + 4], "big")
+        marker = _JPEG_MARKER.search(data, start + 2 + length)
+    return scans
 
 
 def _check_size(width: int, height: int) -> None:

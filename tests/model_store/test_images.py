@@ -248,8 +248,16 @@ def test_a_truncated_photo_is_refused(scene, kind, part):
 
 
 def test_a_jpeg_with_thousands_of_scans_is_refused_before_decoding(scene):
+    data = encode(scene, "JPEG", progressive=True)
+    last_scan = data[data.rindex(b"\xff\xda") : -2]
+    assert refusal(data[:-2] + last_scan * 5000 + b"\xff\xd9").code == "damaged_image"
+    assert open_photo(data[:-2] + last_scan * 5 + b"\xff\xd9").rgb.shape == (90, 120, 3)
+
+
+def test_a_motion_photo_is_read_whatever_its_video_holds(scene):
     data = encode(scene, "JPEG")
-    assert refusal(data + b"\xff\xda" * 5000).code == "damaged_image"
+    photo = open_photo(data + b"\0\0\0\x18ftypmp42" + b"\xff\xda" * 5000)
+    np.testing.assert_array_equal(photo.rgb, open_photo(data).rgb)
 
 
 def test_an_ordinary_progressive_jpeg_is_read(scene):
