@@ -64,8 +64,8 @@ def open_photo(data: bytes) -> Photo:
 
     Orientation and colour profile are applied, transparency lies on white, 16 bits become 8, greyscale and CMYK become
     RGB, and of several frames the first (in HEIC the primary one) is taken. A photo with both sides of 2048 px or more
-    is scaled down by a whole factor while decoding, to sides of 1024 px or more: it costs a fraction and no prepared
-    array is made from more. A plain 8-bit RGB file below that gives exactly the decoder's pixels.
+    is scaled down by a whole factor, to sides of 1024 px or more: the network is shown a quarter of that, and decoding
+    costs a fraction. A plain 8-bit RGB file below that gives exactly the decoder's pixels.
 
     Args:
         data: the whole file.
