@@ -103,6 +103,35 @@ def logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, spec: Input
 
 def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: str) -> None:
     stage = recipe.stages[number]
+    model = _starting_network(recipe, number, folder, weights)
+    draws = _Draws(recipe, number, data)
+    loss = losses.cross_entropy(recipe.label_smoothing, draws.log_shares if recipe.logit_adjustment else None)
+    trainer = _trainer(model, recipe, stage, loss, draws.pixels.shape[1])
+    validation = _validation_rows(data.table, recipe)
+    state = _State(folder / "checkpoint", stage.name)
+    state.restore(model, trainer.optimizer)
+    callbacks = _callbacks(recipe, trainer, folder / f"{stage.name}.best.weights.h5", state.history)
+    progress = tqdm(
+        total=stage.epochs * draws.epoch_images,
+        initial=state.epoch * draws.epoch_images + state.step * stage.batch_size,
+        desc=f"{stage.name}, {stage.size_px} px",
+        unit="image",
+        mininterval=5,
+    )
+    with progress:
+        while state.epoch < stage.epochs and not trainer.stop_training:
+            _train_epoch(stage, draws, model, trainer, state, progress)
+            answers = logits(model, draws.pixels, validation, recipe.input, stage.batch_size)
+            row = state.end_epoch(_validate(answers, draws.labels[validation], loss), trainer.optimizer)
+            progress.write(" ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "stage"))
+            for callback in callbacks:
+                callback.on_epoch_end(state.epoch - 1, _watched(row))
+            state.save(model, trainer.optimizer)
+    _finish_stage(recipe, stage, model, trainer, folder, state)
+
+
+def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str) -> keras.Model:
+    stage = recipe.stages[number]
     keras.utils.set_random_seed(recipe.seed + number)
     model = network.build(
         stage.size_px,
@@ -115,61 +144,32 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
     else:
         network.load_starting_weights(model, weights)
     network.freeze(model, stage.trainable_from)
+    return model
 
-    pixels = data.thumbnails if stage.thumbnails else data.pixels
-    rows = _training_rows(data.table, recipe, stage)
-    labels = data.table.label.to_numpy()
-    chances = sampling.draw_probabilities(data.table.loc[rows], recipe.class_power, recipe.phone_share)
-    shares = sampling.class_shares(labels[rows], chances)
-    loss = losses.cross_entropy(
-        recipe.label_smoothing, np.log(np.maximum(shares, 1e-4)) if recipe.logit_adjustment else None
-    )
-    trainer = _trainer(model, recipe, stage, loss, pixels.shape[1])
-    epoch_images = stage.epoch_images or len(rows)
-    steps = -(-epoch_images // stage.batch_size)
-    validation = _validation_rows(data.table, recipe)
 
-    state = _State(folder / "checkpoint", stage.name)
-    state.restore(model, trainer.optimizer)
-    callbacks = _callbacks(recipe, trainer, folder / f"{stage.name}.best.weights.h5", state.history)
+def _train_epoch(
+    stage: Stage, draws: "_Draws", model: keras.Model, trainer: keras.Model, state: "_State", progress: tqdm
+) -> None:
+    order = draws.order(state.epoch)
+    steps = -(-len(order) // stage.batch_size)
     checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
-    progress = tqdm(
-        total=stage.epochs * epoch_images,
-        initial=state.epoch * epoch_images + state.step * stage.batch_size,
-        desc=f"{stage.name}, {stage.size_px} px",
-        unit="image",
-        mininterval=5,
-    )
-    while state.epoch < stage.epochs and not trainer.stop_training:
-        order = rows[sampling.epoch(chances, epoch_images, (recipe.seed, number, state.epoch))]
-        while state.step < steps:
-            step = state.epoch * steps + state.step
-            if stage.warmup is not None:
-                rate = schedules.warmup_cosine(step, stage.epochs * steps, stage.warmup, stage.peak)
-                trainer.optimizer.learning_rate = rate
-            batch = order[state.step * stage.batch_size : (state.step + 1) * stage.batch_size]
-            chance = np.random.default_rng((recipe.seed, number, state.epoch, state.step))
-            drawn = augmentation.draw(chance, len(batch), pixels.shape[1], recipe.augmentation)
-            trainer.reset_metrics()
-            logs = trainer.train_on_batch(
-                {"images": pixels[batch], **drawn}, np.eye(len(CODES), dtype="float32")[labels[batch]], return_dict=True
-            )
-            if not np.isfinite(logs["loss"]):
-                raise NotFiniteLoss(f"loss {logs['loss']} in stage {stage.name}, step {step}")
-            state.add(logs, len(batch))
-            progress.update(len(batch))
-            progress.set_postfix(loss=f"{state.mean('loss'):.3f}", refresh=False)
-            if time.monotonic() > checkpoint_due:
-                state.save(model, trainer.optimizer)
-                checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
-        answers = logits(model, pixels, validation, recipe.input, stage.batch_size)
-        row = state.end_epoch(stage, _validate(answers, labels[validation], loss), trainer.optimizer)
-        progress.write(" ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "stage"))
-        for callback in callbacks:
-            callback.on_epoch_end(state.epoch - 1, _watched(row))
-        state.save(model, trainer.optimizer)
-    progress.close()
-    _finish_stage(recipe, stage, model, trainer, folder, state)
+    while state.step < steps:
+        step = state.epoch * steps + state.step
+        if stage.warmup is not None:
+            rate = schedules.warmup_cosine(step, stage.epochs * steps, stage.warmup, stage.peak)
+            trainer.optimizer.learning_rate = rate
+        rows = order[state.step * stage.batch_size : (state.step + 1) * stage.batch_size]
+        inputs, targets = draws.batch(rows, state.epoch, state.step)
+        trainer.reset_metrics()
+        logs = trainer.train_on_batch(inputs, targets, return_dict=True)
+        if not np.isfinite(logs["loss"]):
+            raise NotFiniteLoss(f"loss {logs['loss']} in stage {stage.name}, step {step}")
+        state.add(logs, len(rows))
+        progress.update(len(rows))
+        progress.set_postfix(loss=f"{state.mean('loss'):.3f}", refresh=False)
+        if time.monotonic() > checkpoint_due:
+            state.save(model, trainer.optimizer)
+            checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
 
 
 def _finish_stage(
@@ -260,6 +260,30 @@ def _validate(answers: np.ndarray, labels: np.ndarray, loss) -> dict[str, float]
     }
 
 
+class _Draws:
+    """The images of a stage, and what each of its steps sees: a function of seed, stage, epoch and step."""
+
+    def __init__(self, recipe: Recipe, number: int, data: Data) -> None:
+        stage = recipe.stages[number]
+        self.pixels = data.thumbnails if stage.thumbnails else data.pixels
+        self.labels = data.table.label.to_numpy()
+        self._seed = (recipe.seed, number)
+        self._augmentation = recipe.augmentation
+        self._rows = _training_rows(data.table, recipe, stage)
+        self._chances = sampling.draw_probabilities(data.table.loc[self._rows], recipe.class_power, recipe.phone_share)
+        self.epoch_images = stage.epoch_images or len(self._rows)
+        shares = sampling.class_shares(self.labels[self._rows], self._chances)
+        self.log_shares = np.log(np.maximum(shares, 1e-4))  # a class without images must not give -inf
+
+    def order(self, epoch: int) -> np.ndarray:
+        return self._rows[sampling.epoch(self._chances, self.epoch_images, (*self._seed, epoch))]
+
+    def batch(self, rows: np.ndarray, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        chance = np.random.default_rng((*self._seed, epoch, step))
+        drawn = augmentation.draw(chance, len(rows), self.pixels.shape[1], self._augmentation)
+        return {"images": self.pixels[rows], **drawn}, np.eye(len(CODES), dtype="float32")[self.labels[rows]]
+
+
 def _training_rows(table: pd.DataFrame, recipe: Recipe, stage: Stage) -> np.ndarray:
     kinds = {"dermoscopy"} | ({"thumbnail"} if stage.thumbnails else set())
     kinds |= {"phone"} if recipe.phone_share else set()
@@ -294,11 +318,11 @@ class _State:
     def mean(self, key: str) -> float:
         return self.sums[key] / self.sums["images"]
 
-    def end_epoch(self, stage: Stage, validation: dict, optimizer) -> dict:
+    def end_epoch(self, validation: dict, optimizer) -> dict:
         self._count_minutes()
         self.epoch += 1
         row = {
-            "stage": stage.name,
+            "stage": self.stage_name,
             "epoch": self.epoch,
             "images": int(self.sums["images"]),
             "learning_rate": float(optimizer.learning_rate),

@@ -39,8 +39,8 @@ def text(name: str, version: str, metadata: dict, calibration: dict, report: dic
                 "It screens photos of skin lesions; it never diagnoses. It is not a registered medical device. Every "
                 "figure below was written by `python -m training evaluate`.",
                 "## Model",
-                f"EfficientNetB4 at {recipe['input']['size_px']} px with one dense layer for the eight diagnoses of ISIC "
-                f"2019 ({', '.join(CODES)}). Starting weights: {recipe['weights']}. Photos are brought to "
+                f"EfficientNetB4 at {recipe['input']['size_px']} px with one dense layer for the eight diagnoses of "
+                f"ISIC 2019 ({', '.join(CODES)}). Starting weights: {recipe['weights']}. Photos are brought to "
                 f"{recipe['input']['common_px']} px first (fit: {recipe['input']['fit']}), then to "
                 f"{recipe['input']['size_px']} px. Keras {metadata['versions']['keras']}, backend "
                 f"{metadata['versions']['backend']}, commit {metadata['versions']['commit']}.",
@@ -59,8 +59,8 @@ def text(name: str, version: str, metadata: dict, calibration: dict, report: dic
                 "ISIC 2019 (CC BY-NC 4.0) and PAD-UFES-20 (CC BY 4.0); see LICENSE. "
                 f"{metadata['data']['images']} labelled images, {metadata['data']['rows_without_image']} rows of the "
                 "tables without an image. Split by lesion, patient and near-duplicate; stratified by class and source. "
-                "The recipe was chosen on validation; the calibration was fitted on calibration and validation; the test "
-                "images below were used for nothing else.",
+                "The recipe was chosen on validation; the calibration was fitted on calibration and validation; the "
+                "test images below were used for nothing else.",
                 _table(
                     ("split", *(kind for kind in ("dermoscopy", "phone", "thumbnail"))),
                     (

@@ -12,9 +12,9 @@ RECIPE = Recipe(
         # so that this stage only shapes the features.
         Stage("thumbnails", 84, epochs=2, batch_size=32, peak=8e-4, warmup=100, thumbnails=True),
         Stage("low", 128, epochs=3, batch_size=32, peak=7e-4, warmup=60),
-        Stage("middle", 224, epochs=2, epoch_images=3584, batch_size=16, peak=4e-4, warmup=20),
+        Stage("middle", 224, epochs=2, epoch_images=2560, batch_size=16, peak=4e-4, warmup=20),
         # The network must see lesions as large as it will be asked about; few images are enough for that.
-        Stage("full", 380, epochs=1, epoch_images=1792, batch_size=16, peak=2e-4, warmup=10),
+        Stage("full", 380, epochs=1, epoch_images=1280, batch_size=16, peak=2e-4, warmup=10),
     ),
     optimizer=Optimizer(weight_decay=1e-3, clip=1.0),
     augmentation=Augmentation(
@@ -33,5 +33,5 @@ RECIPE = Recipe(
     phone_share=0.06,
     logit_adjustment=True,
     drop_connect=0.1,
-    validation_images=768,
+    validation_images=512,
 )
