@@ -13,7 +13,7 @@ def test_a_photo_is_answered_with_what_to_do_first(visit, send_photo, javascript
     assert "doctor" in page.locator("h1").inner_text()
     first_line_px = page.locator("h1").bounding_box()["y"]
     assert first_line_px < 740  # read without scrolling
-    assert page.evaluate("document.activeElement.tagName") == "H1"  # a screen reader begins there
+    page.wait_for_function("document.activeElement.tagName == 'H1'")  # a screen reader begins there
     assert page.locator(".row-percent").count() == 8
     page.screenshot(path=tmp_path / "result.png", full_page=True)
 
