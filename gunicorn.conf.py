@@ -24,6 +24,8 @@ keepalive = 5  # seconds; a result page fetches its style sheet and script over 
 limit_request_line = 2048  # bytes; our longest address is far below
 limit_request_fields = 50
 limit_request_field_size = 4096  # bytes; browsers' longest header here is the session cookie
+# Which proxy is believed is said once, by SKIN_PROXIES; gunicorn would believe whoever sits on the same machine.
+forwarded_allow_ips = ""
 
 # The worker's heartbeat file in memory: on a disk, a slow write would look like a dead worker.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None

@@ -88,6 +88,11 @@ def test_the_probes_answer(site):
     assert requests.get(site.url + "/readyz", timeout=30).status_code == 200
 
 
+def test_a_client_on_the_same_machine_cannot_claim_to_be_a_proxy(site):
+    answer = requests.get(site.url + "/livez", headers={"X-Forwarded-Proto": "https"}, timeout=30)
+    assert "Strict-Transport-Security" not in answer.headers
+
+
 def test_an_endless_request_line_is_refused(site):
     assert requests.get(site.url + "/" + "x" * 5000, timeout=30).status_code in (400, 414)
 
