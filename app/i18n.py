@@ -1,14 +1,20 @@
 """Which language a page is in, and where its other languages are."""
 
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import NullTranslations, Translations
 from flask import Flask, Response, current_app, redirect, request, url_for
-from flask_babel import Babel
+from flask_babel import Babel, Domain, get_locale
 from werkzeug.datastructures import LanguageAccept
 
 # Code of the URL prefix, the catalogue and the `lang` attribute -> the language's own name. English is the source.
-LANGUAGES = {"en": "English"}
+LANGUAGES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
 DEFAULT_LANGUAGE = "en"
+CATALOGUES = Path(__file__).parent / "translations"
 
 
 @dataclass(frozen=True)
@@ -21,18 +27,37 @@ class LanguageLink:
     current: bool
 
 
+class Catalogues(Domain):
+    """The translations, read from their .po files at the start: no compiled copy can be missing or out of date."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        translated = [language for language in LANGUAGES if language != DEFAULT_LANGUAGE]
+        self._of_language = {language: _read(language) for language in translated}
+
+    def get_translations(self) -> NullTranslations:
+        """Those of the current language; of English, and outside a request, the texts as they stand in the source."""
+        return self._of_language.get(str(get_locale()), NullTranslations())
+
+
+def _read(language: str) -> Translations:
+    with (CATALOGUES / language / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        catalogue = read_po(file, locale=language, abort_invalid=True)
+    compiled = BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
+
+
 def init_app(app: Flask) -> None:
-    """Set up the catalogues in app/translations.
+    """Set up the languages.
 
     Raises:
-        LookupError: a language of `LANGUAGES` has no compiled catalogue; half a translation must not go on air.
+        OSError: a language of `LANGUAGES` has no catalogue.
+        babel.messages.pofile.PoFileError: a catalogue cannot be read.
     """
     babel = Babel(app, locale_selector=current_language, default_locale=DEFAULT_LANGUAGE)
-    with app.app_context():
-        found = {locale.language for locale in babel.list_translations()}
-    missing = set(LANGUAGES) - {DEFAULT_LANGUAGE} - found
-    if missing:
-        raise LookupError(f"no compiled catalogue for {sorted(missing)}: run `make translations`")
+    babel.domain_instance = Catalogues()
     app.url_defaults(_stay_in_language)
     app.context_processor(lambda: {"language": current_language(), "language_links": language_links()})
     app.add_url_rule("/", "start", _start)

@@ -7,8 +7,6 @@ from flask_babel.speaklater import LazyString
 
 from app.advice import OUT_OF_DISTRIBUTION, Level
 
-AI_NOTICE = _l("AI estimate, not a diagnosis. A doctor makes the diagnosis.")
-
 
 @dataclass(frozen=True)
 class LevelText:
@@ -31,15 +29,15 @@ LEVELS = {
     Level.URGENT: LevelText(
         _l("Urgent"),
         _l("Show this spot to a doctor within 2 weeks."),
-        _l("Go by %(date)s. Turn to your family doctor at the polyclinic that you are attached to, or directly to a "
-           "dermatologist or an oncologist, and say that it is about a spot that may be skin cancer. Take this page "
-           "with you."),
+        _l("By %(date)s at the latest, turn to your family doctor at the polyclinic that you are attached to, or "
+           "directly to a dermatologist or an oncologist, and say that it is about a spot that may be skin cancer. Take "
+           "this page with you."),
         within_days=14,
     ),
     Level.SOON: LevelText(
         _l("Soon"),
         _l("See a doctor about this spot within 4 weeks."),
-        _l("Go by %(date)s. Turn to your family doctor at the polyclinic that you are attached to, or to a "
+        _l("By %(date)s at the latest, turn to your family doctor at the polyclinic that you are attached to, or to a "
            "dermatologist. Take this page with you."),
         within_days=28,
     ),

@@ -180,7 +180,7 @@ def test_the_most_likely_one_has_its_confidence_in_percent_and_in_words(make_app
 
 def test_the_advice_names_the_last_day(make_app, photo):
     page = text_of(send(make_app(answering=URGENT).test_client(), photo).text)
-    assert re.search(r"Go by \w+ \d+, 20\d\d\.", page)
+    assert re.search(r"By \w+ \d+, 20\d\d at the latest, turn to your family doctor", page)
 
 
 def test_a_photo_that_cannot_be_judged_gets_no_diagnosis_but_still_the_way_to_a_doctor(make_app, photo):
@@ -224,6 +224,17 @@ def test_a_severe_issue_cannot_be_passed_over(make_app):
     page = ask_again(client, answer_of(URGENT, severe=("too_dark",)), anyway="1").text
     assert 'data-level="cannot_judge"' in page
     assert "Show the answer anyway" not in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_answer_can_be_read_in_every_language_without_sending_the_photo_again(make_app, language):
+    client = make_app(answering=WATCH).test_client()
+    page = ask_again(client, answer_of(WATCH, mild=("blurred",)), f"/{language}/result", anyway="1").text
+    assert_is_whole(page, language)
+    assert 'data-level="watch"' in page
+    switch = re.findall(r'<button type="submit" form="again" formaction="([^"]+)"', page)
+    assert switch == ([f"/{other}/result" for other in LANGUAGES] if len(LANGUAGES) > 1 else [])
+    assert 'name="anyway"' in page or not switch
 
 
 def test_an_answer_has_no_address_so_asking_for_one_leads_to_the_start(client):
