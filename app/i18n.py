@@ -76,8 +76,12 @@ def current_language() -> str:
 
 
 def best_language(accepted: LanguageAccept, offered: tuple[str, ...]) -> str:
-    """The offered language that the browser likes most, `DEFAULT_LANGUAGE` where it likes none; kk-KZ counts as kk."""
-    return accepted.best_match(offered, default=DEFAULT_LANGUAGE)
+    """The offered language that the browser likes most, `DEFAULT_LANGUAGE` where it likes none; kk-KZ counts as kk.
+
+    Werkzeug's own `best_match` would answer `kk-KZ,ru;q=0.8` with ru, since it looks for exact names first.
+    """
+    wishes = (name.lower().partition("-")[0] for name, quality in accepted if quality > 0)
+    return next((wish for wish in wishes if wish in offered), DEFAULT_LANGUAGE)
 
 
 def language_links() -> tuple[LanguageLink, ...]:
