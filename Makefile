@@ -12,10 +12,10 @@ LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --p
 help: ## List these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-serve: $(VENV)/.serving translations ## Set up what is missing, check the model bundle, serve on http://127.0.0.1:$PORT (8000).
+serve: $(VENV)/.serving ## Set up what is missing, check the model bundle, serve on http://127.0.0.1:$PORT (8000).
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi
 
-test: $(VENV)/.dev translations browser lint ## Set up what is missing, then run the checks and every test.
+test: $(VENV)/.dev browser lint ## Set up what is missing, then run the checks and every test.
 	$(BIN)/pytest
 
 lint: $(VENV)/.dev ## Check the code's style.
@@ -25,8 +25,16 @@ train-smoke: $(VENV)/.training ## Go through all of training on a few generated 
 	rm -rf runs/smoke
 	$(BIN)/python -m training reproduce --config smoke --run runs/smoke --cache runs/smoke/cache --bundles runs/smoke/bundles
 
-screenshots: $(VENV)/.dev translations browser ## Take the pictures in docs/screenshots/ again, from the real pages.
+screenshots: $(VENV)/.dev browser ## Take the pictures in docs/screenshots/ again, from the real pages.
 	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots
+
+translations: $(VENV)/.serving ## Bring app/translations/ up to date with the English texts; new ones wait for a translator.
+	$(BIN)/pybabel --quiet extract --mapping app/babel.cfg --keywords _l --keywords lazy_gettext \
+		--add-location file --output $(VENV)/messages.pot .
+	for language in kk ru; do \
+		$(BIN)/pybabel --quiet update --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width 100 \
+			--input-file $(VENV)/messages.pot --output-dir app/translations --locale $$language || exit; \
+	done
 
 lock: $(VENV)/.uv ## Pin requirements*.in into requirements*.txt, with hashes; UPGRADE=--upgrade takes newer releases.
 	$(LOCK) $(UPGRADE) requirements-uv.in --output-file requirements-uv.txt
@@ -62,6 +70,3 @@ browser:
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 	fi
-
-translations: $(VENV)/.serving
-	@if [ -d app/translations ]; then $(BIN)/pybabel --quiet compile --directory app/translations; fi

@@ -299,6 +299,6 @@ def _frequency(code: str, bundle: Bundle) -> tuple[str, ...]:
             "This was counted on %(number)s photos that the model had never seen (%(set)s). They show another mix of "
             "people and spots than yours, so for you the share can be different.",
             number=format_decimal(n),
-            set=measured["set"],
+            set=wording.test_set(measured["set"]),
         ),
     )

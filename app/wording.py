@@ -30,8 +30,8 @@ LEVELS = {
         _l("Urgent"),
         _l("Show this spot to a doctor within 2 weeks."),
         _l("By %(date)s at the latest, turn to your family doctor at the polyclinic that you are attached to, or "
-           "directly to a dermatologist or an oncologist, and say that it is about a spot that may be skin cancer. Take "
-           "this page with you."),
+           "directly to a dermatologist or an oncologist, and say that it is about a spot that may be skin cancer. "
+           "Take this page with you."),
         within_days=14,
     ),
     Level.SOON: LevelText(
@@ -134,3 +134,14 @@ CONFIDENCE = (
 def confidence(probability: float) -> LazyString:
     """The sentence for a calibrated probability of the most likely diagnosis."""
     return next(sentence for bound, sentence in CONFIDENCE if probability >= bound)
+
+
+# What a bundle's evaluation calls the photos that it counted on.
+TEST_SETS = {
+    "ISIC 2019 dermoscopy, lesions held out for the test": _l("ISIC 2019 dermoscopy, lesions held out for the test"),
+}
+
+
+def test_set(name: str) -> LazyString | str:
+    """The name of an evaluation's photos in the visitor's language; one that we do not know as the bundle gives it."""
+    return TEST_SETS.get(name, name)

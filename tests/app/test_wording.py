@@ -1,10 +1,15 @@
 """Every level, every finding and every confidence has its words."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from app import wording
 from app.advice import OUT_OF_DISTRIBUTION, Level
 from model_store import quality
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_every_level_has_its_words():
@@ -28,3 +33,12 @@ def test_the_date_fits_the_heading(english, level, days):
     assert said.within_days == days
     assert f"within {days // 7} weeks" in english(said.heading)
     assert "%(date)s" in english(said.where)
+
+
+def test_the_photos_that_training_counts_on_have_a_name_in_every_language():
+    source = (ROOT / "training" / "steps.py").read_text(encoding="utf-8")
+    assert set(re.findall(r'"set": "([^"]+)"', source)) == wording.TEST_SETS.keys()
+
+
+def test_an_unknown_set_of_photos_is_named_as_its_bundle_names_it():
+    assert wording.test_set("a test split") == "a test split"
