@@ -3,41 +3,14 @@
 So a step's images depend on the seed and the step alone, whatever the backend and however often a run was killed.
 """
 
-from dataclasses import dataclass
-
 import keras
 import numpy as np
 from keras import ops
 
+from training.configs.recipe import Augmentation
+
 _GREY = np.full((3, 3), 1 / 3)
 _MID = 127.5
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """How far each draw may go; every default is "leave alone".
-
-    Attributes:
-        flips: mirror left-right and up-down, each for half of the images.
-        rotation: degrees either way, uniform.
-        zoom: largest factor either way, log-uniform (1.2 means 1/1.2 to 1.2).
-        stretch: largest change of the aspect ratio, as `zoom`.
-        shift: share of the side, either way, uniform.
-        brightness, contrast, saturation: largest factor either way, log-uniform.
-        tint: largest gain of each colour channel of its own, as above: the colour of light and of cameras.
-        blur: up to this share of a 3x3 mean is mixed in; up to half of it is taken away (sharper) instead.
-    """
-
-    flips: bool = False
-    rotation: float = 0.0
-    zoom: float = 1.0
-    stretch: float = 1.0
-    shift: float = 0.0
-    brightness: float = 1.0
-    contrast: float = 1.0
-    saturation: float = 1.0
-    tint: float = 1.0
-    blur: float = 0.0
 
 
 def draw(rng: np.random.Generator, count: int, side_px: int, spec: Augmentation) -> dict[str, np.ndarray]:

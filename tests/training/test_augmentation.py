@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from training.augmentation import Augment, Augmentation, draw
+from training.augmentation import Augment, draw
+from training.configs.recipe import Augmentation
 
 _EVERYTHING = Augmentation(True, 180, 1.3, 1.2, 0.1, 1.3, 1.3, 1.3, 1.1, 1.0)
 

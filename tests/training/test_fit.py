@@ -14,8 +14,7 @@ import pandas as pd
 import pytest
 
 from training import fit, network
-from training.augmentation import Augmentation
-from training.configs.recipe import Optimizer, Recipe, Stage
+from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 
 RECIPE = Recipe(
     stages=(
@@ -139,8 +138,7 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from model_store.preprocessing import InputSpec
 from training import fit, prepare
-from training.augmentation import Augmentation
-from training.configs.recipe import Optimizer, Recipe, Stage
+from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 from test_fit import _small_network, _load_shared_weights
 fit.network.build = _small_network
 fit.network.load_starting_weights = _load_shared_weights

@@ -4,8 +4,7 @@ Expected: the original work reported 0.6582 accuracy on its own split.
 Command:  python -m training reproduce --config original --data DIR --weights imagenet
 """
 
-from training.augmentation import Augmentation
-from training.configs.recipe import Optimizer, Recipe, Stage
+from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 
 RECIPE = Recipe(
     stages=(

@@ -3,8 +3,7 @@
 Command:  python -m training reproduce --config progressive --data DIR --weights PATH
 """
 
-from training.augmentation import Augmentation
-from training.configs.recipe import Optimizer, Recipe, Stage
+from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 
 RECIPE = Recipe(
     stages=(

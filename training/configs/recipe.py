@@ -1,9 +1,38 @@
-"""What a recipe may say. A variant is a value here, never a subclass."""
+"""What a recipe may say. A variant is a value here, never a subclass.
+
+Keras is not imported here, so that recipes are read at once.
+"""
 
 from dataclasses import dataclass, field
 
 from model_store.preprocessing import InputSpec
-from training.augmentation import Augmentation
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How far each draw may go; every default is "leave alone".
+
+    Attributes:
+        flips: mirror left-right and up-down, each for half of the images.
+        rotation: degrees either way, uniform.
+        zoom: largest factor either way, log-uniform (1.2 means 1/1.2 to 1.2).
+        stretch: largest change of the aspect ratio, as `zoom`.
+        shift: share of the side, either way, uniform.
+        brightness, contrast, saturation: largest factor either way, log-uniform.
+        tint: largest gain of each colour channel of its own, as above: the colour of light and of cameras.
+        blur: up to this share of a 3x3 mean is mixed in; up to half of it is taken away (sharper) instead.
+    """
+
+    flips: bool = False
+    rotation: float = 0.0
+    zoom: float = 1.0
+    stretch: float = 1.0
+    shift: float = 0.0
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    tint: float = 1.0
+    blur: float = 0.0
 
 
 @dataclass(frozen=True)

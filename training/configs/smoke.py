@@ -5,8 +5,7 @@ Command:  python -m training reproduce --config smoke
 """
 
 from model_store.preprocessing import InputSpec
-from training.augmentation import Augmentation
-from training.configs.recipe import Optimizer, Recipe, Stage
+from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 
 RECIPE = Recipe(
     stages=(
