@@ -1,0 +1,52 @@
+"""The same journey in each language, on the narrowest phone."""
+
+import pytest
+
+from app.i18n import LANGUAGES
+
+PAGES = ["", "conditions", "conditions/seborrhoeic-keratosis", "signs", "about", "privacy", "terms", "no-such-page"]
+STICKING_OUT = """nodes => nodes
+    .filter(node => getComputedStyle(node).display != "inline" && node.scrollWidth > node.clientWidth + 1)
+    .map(node => node.textContent.trim())"""
+
+
+def assert_reads_well(phone, language: str) -> None:
+    """The page is in this language, and no long word makes it wider than the screen or sticks out of its box."""
+    assert phone.page.locator("html").get_attribute("lang") == language
+    assert phone.page.locator('.languages [aria-current="true"]').get_attribute("lang") == language
+    assert phone.overflow_px() == 0
+    assert phone.page.locator("body *:not(svg *)").evaluate_all(STICKING_OUT) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_page_is_too_wide_for_its_words(visit, language):
+    phone = visit(width=320, javascript=False)
+    for path in PAGES:
+        phone.open(f"/{language}/{path}")
+        assert_reads_well(phone, language)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_the_answer_is_read_in_each_language_without_sending_the_photo_again(visit, send_photo, javascript):
+    phone = visit(width=320, javascript=javascript)
+    send_photo(phone)
+    headings = set()
+    for language, name in LANGUAGES.items():
+        phone.page.locator(".languages").get_by_role("button", name=name).click()
+        phone.page.locator(f'html[lang="{language}"] article.answer').wait_for()
+        assert_reads_well(phone, language)
+        headings.add(phone.page.locator("h1").inner_text())
+    assert len(headings) == len(LANGUAGES)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_the_script_says_is_in_the_language_of_the_page(visit, photo_file, language):
+    phone = visit()
+    phone.open(f"/{language}/")
+    said = phone.page.locator("form#upload").get_attribute("data-text-no-photo")
+    phone.page.locator('form#upload button[type="submit"]').click()
+    phone.page.get_by_text(said, exact=True).wait_for()
+    phone.page.locator('input[type="file"]').last.set_input_files(photo_file)
+    phone.page.get_by_text(phone.page.locator("form#upload").get_attribute("data-text-ready"), exact=True).wait_for()
+    phone.page.locator('form#upload button[type="submit"]').click()
+    phone.page.locator(f'html[lang="{language}"] article.answer').wait_for()
