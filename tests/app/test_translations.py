@@ -9,6 +9,7 @@ from pathlib import Path
 import polib
 import pytest
 
+from app import wording
 from app.i18n import CATALOGUES, DEFAULT_LANGUAGE, LANGUAGES
 from tests.app.conftest import SOON, STRANGE, URGENT, WATCH, send
 
@@ -154,6 +155,13 @@ def test_nobody_is_calmed_by_a_word_in_any_language(make_app, photo, language):
     page = text_of(send(make_app(answering=WATCH).test_client(), photo, path=f"/{language}/result").text).lower()
     assert NO_ALL_CLEAR[language] in page
     assert re.findall(CALMING[language], page.replace(NO_ALL_CLEAR[language], "")) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_remark_on_a_photo_and_no_reason_to_go_calms_anybody(app, language):
+    with app.test_request_context(f"/{language}/"):
+        said = [*wording.GO_ANYWAY, *(text for issue in wording.ISSUES.values() for text in (issue.what, issue.to_do))]
+        assert [text for text in map(str, said) if re.search(CALMING[language], text.lower())] == []
 
 
 @pytest.mark.parametrize(
