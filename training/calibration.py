@@ -128,7 +128,11 @@ def operating_points(class_probabilities: np.ndarray, labels: np.ndarray) -> tup
     for name, (of_risk, share) in wanted.items():
         scores, positive = risk(class_probabilities, of_risk), has_risk(labels, of_risk)
         threshold = metrics.threshold_for_sensitivity(scores, positive, share)
-        points.append(measure(OperatingPoint(name, of_risk, threshold, 0, 0, 0, ""), scores, positive, "calibration"))
+        points.append(
+            measure(
+                OperatingPoint(name, of_risk, threshold, 0, 0, 0, ""), scores, positive, "calibration and validation"
+            )
+        )
     return tuple(points)
 
 

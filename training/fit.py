@@ -384,23 +384,31 @@ def _save_arrays(file: Path, arrays: list[np.ndarray]) -> None:
 
 
 def _append_history(folder: Path, history: list[dict]) -> None:
+    """Add a stage's rows; those of the same stage, left by a kill just after this, are replaced."""
     file = folder / "history.csv"
-    pd.DataFrame(history).to_csv(file, mode="a", header=not file.exists(), index=False)
+    rows = pd.DataFrame(history)
+    if file.exists():
+        before = pd.read_csv(file)
+        rows = pd.concat([before[~before.stage.isin(rows.stage)], rows])
+    rows.to_csv(file, index=False)
 
 
 def _record(recipe: Recipe, weights: str, folder: Path) -> None:
-    """Write down what runs on what; refuse a folder of another recipe."""
+    """Write down what runs on what, at its start; refuse a folder of another recipe."""
     described = json.dumps({"weights": Path(weights).name, **dataclasses.asdict(recipe)}, indent=2)
     file = folder / "recipe.json"
     if file.exists() and file.read_text() != described:
         raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
+    if file.exists():
+        return
     file.write_text(described)
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False).stdout.strip()
+    here = Path(__file__).parent
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False).stdout
     versions = {
         "python": platform.python_version(),
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
         "numpy": np.__version__,
-        "commit": commit or "unknown",
+        "commit": commit.strip() or "unknown",
     }
     (folder / "versions.json").write_text(json.dumps(versions, indent=2))

@@ -42,8 +42,8 @@ def text(name: str, version: str, metadata: dict, calibration: dict, report: dic
                 f"EfficientNetB4 at {recipe['input']['size_px']} px with one dense layer for the eight diagnoses of "
                 f"ISIC 2019 ({', '.join(CODES)}). Starting weights: {recipe['weights']}. Photos are brought to "
                 f"{recipe['input']['common_px']} px first (fit: {recipe['input']['fit']}), then to "
-                f"{recipe['input']['size_px']} px. Keras {metadata['versions']['keras']}, backend "
-                f"{metadata['versions']['backend']}, commit {metadata['versions']['commit']}.",
+                f"{recipe['input']['size_px']} px; {_working_size(recipe)}. Keras {metadata['versions']['keras']}, "
+                f"backend {metadata['versions']['backend']}, commit {metadata['versions']['commit']}.",
                 _table(
                     ("stage", "size", "epochs", "images an epoch", "highest learning rate"),
                     (
@@ -58,9 +58,10 @@ def text(name: str, version: str, metadata: dict, calibration: dict, report: dic
                 "## Data",
                 "ISIC 2019 (CC BY-NC 4.0) and PAD-UFES-20 (CC BY 4.0); see LICENSE. "
                 f"{metadata['data']['images']} labelled images, {metadata['data']['rows_without_image']} rows of the "
-                "tables without an image. Split by lesion, patient and near-duplicate; stratified by class and source. "
-                "The recipe was chosen on validation; the calibration was fitted on calibration and validation; the "
-                "test images below were used for nothing else.",
+                "tables without an image. Split by lesion, patient and near-duplicate, stratified by class and source. "
+                "The size that the network works at was chosen on validation; the calibration was fitted on "
+                "calibration "
+                "and validation; the test images below were used for nothing else.",
                 _table(
                     ("split", *(kind for kind in ("dermoscopy", "phone", "thumbnail"))),
                     (
@@ -94,6 +95,12 @@ def text(name: str, version: str, metadata: dict, calibration: dict, report: dic
         )
         + "\n"
     )
+
+
+def _working_size(recipe: dict) -> str:
+    if recipe["network_px"] in (None, recipe["input"]["size_px"]):
+        return "the network works at that size"
+    return f"the network's first layer brings that to {recipe['network_px']} px, the size it was trained at last"
 
 
 def _figures(title: str, figures: dict) -> str:

@@ -16,22 +16,34 @@ _IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], "float32")
 
 
 def build(
-    size_px: int, *, dropout: float = 0.2, drop_connect: float = 0.2, batch_norm_momentum: float = 0.99
+    size_px: int,
+    *,
+    input_px: int | None = None,
+    dropout: float = 0.2,
+    drop_connect: float = 0.2,
+    batch_norm_momentum: float = 0.99,
 ) -> keras.Model:
     """Build the network with random weights.
 
     Args:
-        size_px: side of the square input, pixels.
+        size_px: side of the square that the network works at, pixels.
+        input_px: side of the square input, pixels; where it is another, a first step resizes.
         dropout: rate before the head.
         drop_connect: rate of the last residual branch; earlier ones fall linearly to 0.
         batch_norm_momentum: of the moving statistics.
 
     Returns:
-        A functional model, flat: float32 (N, size_px, size_px, 3) RGB in [0, 255] to logits float32 (N, 8).
+        A functional model, flat: float32 (N, input_px, input_px, 3) RGB in [0, 255] to logits float32 (N, 8).
 
     Source: Tan and Le 2019, "EfficientNet", as built by keras.applications.
     """
-    backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_shape=(size_px, size_px, 3))
+    images = resized = keras.Input(((input_px or size_px),) * 2 + (3,))
+    if input_px not in (None, size_px):
+        # Not the layer `Resizing`: called without `training`, it turns training mode on for all that follows.
+        resized = keras.ops.image.resize(
+            images, (size_px, size_px), interpolation="bilinear", data_format="channels_last"
+        )
+    backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_tensor=resized)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = batch_norm_momentum
@@ -40,7 +52,7 @@ def build(
     x = keras.layers.GlobalAveragePooling2D(name="pool")(backbone.output)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     logits = keras.layers.Dense(len(CODES), name=HEAD, dtype="float32")(x)
-    return keras.Model(backbone.input, logits, name="efficientnet_b4")
+    return keras.Model(images, logits, name="efficientnet_b4")
 
 
 def load_starting_weights(network: keras.Model, weights: str) -> None:

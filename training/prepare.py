@@ -53,7 +53,8 @@ def _split(table: pd.DataFrame, array: np.ndarray, readable: np.ndarray, cache: 
         kept = pd.read_csv(file)
         if list(kept.image) == list(table.image):
             return kept.split
-    duplicates = splits.near_duplicates(array)
+    numbers = np.flatnonzero(readable)  # unreadable ones are all zero, and would be duplicates of each other
+    duplicates = numbers[splits.near_duplicates(array[numbers] if len(numbers) < len(array) else array)]
     split = splits.assign(table, duplicates, seed).where(readable, "unreadable")
     pd.DataFrame({"image": table.image, "split": split}).to_csv(file, index=False)
     pd.DataFrame(

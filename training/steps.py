@@ -36,7 +36,8 @@ def report(recipe: Recipe, data: Data, folder: Path) -> dict:
     phone_logits, phone_rows = _answers(recipe, data, folder, "test", "phone")
     if len(phone_rows):
         sets["phone"] = evaluate.figures(phone_logits, phone_rows, fitted)
-    some = np.flatnonzero(data.table.split == "validation")[:_ROUNDING_IMAGES]
+    validation = (data.table.split == "validation") & (data.table.kind == "dermoscopy")
+    some = np.flatnonzero(validation)[:_ROUNDING_IMAGES]
     inputs = np.stack([to_input(data.pixels[row], recipe.input) for row in some])
     history = pd.read_csv(folder / "history.csv")
     content = {

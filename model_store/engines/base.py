@@ -12,7 +12,7 @@ class EngineOutput:
 
     Attributes:
         logits: shape (N, 8), float32, columns in the order of `classes.CLASSES`.
-        feature_map: shape (N, h, w, C), float32: the last one before pooling; h and w are 12 at 380 px.
+        feature_map: shape (N, h, w, C), float32: the last one before pooling; h and w are 12 for a network that works at 380 px.
     """
 
     logits: np.ndarray

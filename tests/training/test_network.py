@@ -43,6 +43,17 @@ def test_a_saved_and_loaded_network_answers_like_the_one_in_memory(tmp_path, bui
     np.testing.assert_allclose(loaded(images)[0], built(images), rtol=1e-4, atol=1e-5)
 
 
+def test_a_larger_input_is_brought_to_the_size_that_the_network_works_at(tmp_path, built, rng):
+    larger = network.build(32, input_px=64)
+    network.set_variables(larger, network.variables(built))
+    images = rng.uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    resized = keras.ops.image.resize(images, (32, 32), interpolation="bilinear")
+    np.testing.assert_allclose(larger(images), built(resized), rtol=1e-4, atol=1e-9)
+    larger.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    np.testing.assert_allclose(loaded(images), built(resized), rtol=1e-4, atol=1e-9)
+
+
 def test_only_the_named_part_learns(built):
     network.freeze(built, "logits")
     assert [w.path.split("/")[0] for w in built.trainable_weights] == ["logits", "logits"]

@@ -87,6 +87,10 @@ class Recipe:
     Attributes:
         seed: of the weights' head, of every draw and of every batch.
         stages: one after the other, each from the weights that the last ended with.
+        input: how photos are prepared, for training and serving alike.
+        network_px: side that the served network works at, pixels: its first layer brings the input to it. None: the
+            input's own. Lesions must look as large as in the last stage: a network that learned at 224 px and is
+            asked at 380 px is worse than one that is asked at 224 px.
         class_power: an image is drawn in proportion to (images of its class) ** -class_power: 0 as they come,
             1 all classes alike.
         phone_share: share of the draws that are phone photos; 0 leaves them out.
@@ -101,6 +105,7 @@ class Recipe:
     stages: tuple[Stage, ...]
     seed: int = 0
     input: InputSpec = field(default_factory=InputSpec)
+    network_px: int | None = None
     optimizer: Optimizer = field(default_factory=Optimizer)
     augmentation: Augmentation = field(default_factory=Augmentation)
     class_power: float = 0.0

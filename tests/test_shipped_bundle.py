@@ -1,0 +1,31 @@
+"""The bundle in the tree is the one that is served, small enough to ship, and as good as its issue asked."""
+
+import pytest
+
+from model_store.bundle import find, verify
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return verify(find())
+
+
+def test_it_verifies_and_can_be_shipped(bundle):
+    assert (bundle.name, bundle.version) == ("efficientnet_b4_isic2019", "1.0.0")
+    assert (bundle.input.size_px, bundle.path.parent.name) == (380, bundle.name)
+    assert sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file()) < 45_000_000
+
+
+def test_it_reaches_the_figures_that_were_asked_for_on_lesions_it_never_saw(bundle):
+    figures = bundle.report["sets"]["dermoscopy"]
+    assert figures["seven_classes"]["balanced_accuracy"]["value"] >= 0.65
+    assert figures["seven_classes"]["accuracy"]["value"] >= 0.72
+    assert figures["lesions"] > 1000
+
+
+def test_its_card_says_what_its_report_says(bundle):
+    card = (bundle.path / "MODEL_CARD.md").read_text(encoding="utf-8")
+    for name, figures in bundle.report["sets"].items():
+        assert f"### Test: {name}\n\n{figures['images']} images of {figures['lesions']} lesions." in card
+        for figure in (*figures["seven_classes"].values(), figures["calibration_error"], figures["melanoma_auc"]):
+            assert f"| {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |" in card
