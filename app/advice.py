@@ -20,12 +20,12 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Advice:
-    """What to do, and why where the photo cannot be judged.
+    """What to do, and what is wrong with the photo.
 
     Attributes:
         level: one of the four.
         reasons: codes of what is wrong with the photo, worst first; on a level other than CANNOT_JUDGE they are
-            remarks, and all mild.
+            remarks, and none is severe.
         may_show_anyway: every reason is mild, so the visitor may ask for the answer all the same.
     """
 
@@ -43,21 +43,23 @@ def for_prediction(
         prediction: of the model whose `calibration` this is.
         severe: codes of quality issues that make the photo useless.
         mild: codes of quality issues that only make the answer less sure.
-        calibration: its operating points "urgent" and "soon" are the thresholds, its out-of-distribution one the gate.
+        calibration: its operating points "urgent" and "soon" are the thresholds.
         anyway: the visitor saw the mild issues and asked for the answer.
 
     Returns:
-        CANNOT_JUDGE if the photo is useless or strange; else URGENT or SOON by the first threshold that is reached.
-        Below both WATCH, but not on the strength of a poor photo: then CANNOT_JUDGE, unless asked for `anyway`. A
-        poor photo may wrongly alarm, which a doctor can mend; it may not wrongly calm.
+        CANNOT_JUDGE if the photo is useless; else URGENT or SOON by the first threshold that is reached. Below both
+        WATCH, but not on the strength of a poor photo: CANNOT_JUDGE if it is out of distribution, and if it has mild
+        issues unless asked for `anyway`. A poor or strange photo may wrongly alarm, which a doctor can mend; it may
+        not wrongly calm.
     """
-    blocking = tuple(severe) + ((OUT_OF_DISTRIBUTION,) if prediction.out_of_distribution else ())
-    if blocking:
-        return Advice(Level.CANNOT_JUDGE, blocking + tuple(mild))
+    strange = (OUT_OF_DISTRIBUTION,) if prediction.out_of_distribution else ()
+    reasons = (*severe, *strange, *mild)
+    if severe:
+        return Advice(Level.CANNOT_JUDGE, reasons)
     for name, level in (("urgent", Level.URGENT), ("soon", Level.SOON)):
         point = calibration.operating_point(name)
         if {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold:
-            return Advice(level, tuple(mild))
-    if mild and not anyway:
-        return Advice(Level.CANNOT_JUDGE, tuple(mild), may_show_anyway=True)
-    return Advice(Level.WATCH, tuple(mild))
+            return Advice(level, reasons)
+    if strange or (mild and not anyway):
+        return Advice(Level.CANNOT_JUDGE, reasons, may_show_anyway=not strange)
+    return Advice(Level.WATCH, reasons)

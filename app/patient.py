@@ -63,9 +63,9 @@ class DiagnosisRow:
 class ResultPage:
     """All that templates/patient/result.html may see.
 
-    `reasons` say why a photo cannot be judged, `remarks` what the visitor chose to pass over. Where the photo cannot
-    be judged there are no `rows`, and `confidence` and `frequency` are empty; `frequency` also where too few test
-    photos got this answer.
+    `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
+    photo cannot be judged there are no `rows`, and `confidence` and `frequency` are empty; `frequency` also where too
+    few test photos got this answer, or it was right for none of them.
     """
 
     level: str
@@ -281,24 +281,31 @@ def _percent(probability: float) -> str:
 
 
 def _frequency(code: str, bundle: Bundle) -> tuple[str, ...]:
-    """What became of test photos with the same first answer, from the bundle's evaluation."""
+    """What test photos with the same first answer were, from the bundle's evaluation, as counts.
+
+    Never that none was cancer: a count of zero says no more than that there were few photos.
+    """
     measured = bundle.report.get("answers", {"by_top_class": {}})
     answered = measured["by_top_class"].get(code)
     if not answered or answered["n"] < MIN_PHOTOS_FOR_FREQUENCY:
         return ()
     counts, n = answered["counts"], answered["n"]
-    malignant = sum(counts.get(other, 0) for other in MALIGNANT_CODES)
-    return (
-        gettext(
-            "Of 100 test photos that got this answer, about %(confirmed)s really were this, and about %(malignant)s "
-            "were skin cancer or could become it.",
-            confirmed=round(100 * counts.get(code, 0) / n),
-            malignant=round(100 * malignant / n),
-        ),
-        gettext(
-            "This was counted on %(number)s photos that the model had never seen (%(set)s). They show another mix of "
-            "people and spots than yours, so for you the share can be different.",
-            number=format_decimal(n),
-            set=wording.test_set(measured["set"]),
-        ),
+    right, cancer = counts.get(code, 0), sum(counts.get(other, 0) for other in MALIGNANT_CODES)
+    if not right:
+        return ()
+    shown = {"n": format_decimal(n), "right": format_decimal(right)}
+    if cancer:
+        found = gettext(
+            "Of %(n)s test photos that got this answer, %(right)s really were this, and %(cancer)s were skin cancer or "
+            "could become it.",
+            cancer=format_decimal(cancer),
+            **shown,
+        )
+    else:
+        found = gettext("Of %(n)s test photos that got this answer, %(right)s really were this.", **shown)
+    mix = gettext(
+        "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
+        "you the share can be different.",
+        set=wording.test_set(measured["set"]),
     )
+    return found, mix

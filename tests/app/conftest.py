@@ -43,7 +43,9 @@ def logits(**of_class: float) -> tuple[float, ...]:
 URGENT = logits(MEL=6)
 SOON = logits(BCC=6)
 WATCH = logits(NV=9)
-STRANGE = (-5.0,) * 8
+STRANGE = tuple(logit - 14 for logit in WATCH)
+STRANGE_URGENT = tuple(logit - 14 for logit in URGENT)
+STRANGE_SOON = tuple(logit - 14 for logit in SOON)
 
 
 @pytest.fixture(scope="session")

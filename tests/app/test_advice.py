@@ -1,4 +1,4 @@
-"""The level follows the summed risks and the gate, never the most likely diagnosis."""
+"""The level follows the summed risks and the photo, never the most likely diagnosis."""
 
 import dataclasses
 
@@ -55,11 +55,25 @@ def test_the_thresholds_are_the_bundle_s(calibration):
 
 @pytest.mark.parametrize("probabilities", [{}, {"MEL": 0.9}])
 @pytest.mark.parametrize("anyway", [False, True])
-def test_a_strange_or_useless_photo_is_never_judged(calibration, probabilities, anyway):
-    strange = advice.for_prediction(prediction(strange=True, **probabilities), (), (), calibration, anyway)
-    assert strange == Advice(Level.CANNOT_JUDGE, (OUT_OF_DISTRIBUTION,))
+def test_a_useless_photo_is_never_judged(calibration, probabilities, anyway):
     useless = advice.for_prediction(prediction(**probabilities), ("too_dark",), ("blurred",), calibration, anyway)
     assert useless == Advice(Level.CANNOT_JUDGE, ("too_dark", "blurred"))
+    both = advice.for_prediction(prediction(strange=True, **probabilities), ("too_dark",), (), calibration, anyway)
+    assert both == Advice(Level.CANNOT_JUDGE, ("too_dark", OUT_OF_DISTRIBUTION))
+
+
+@pytest.mark.parametrize("mild", [(), ("blurred",)])
+@pytest.mark.parametrize("anyway", [False, True])
+def test_a_strange_photo_never_calms_even_when_asked(calibration, mild, anyway):
+    given = advice.for_prediction(prediction(strange=True), (), mild, calibration, anyway)
+    assert given == Advice(Level.CANNOT_JUDGE, (OUT_OF_DISTRIBUTION, *mild))
+
+
+@pytest.mark.parametrize("mild", [(), ("blurred",)])
+@pytest.mark.parametrize(("probabilities", "level"), [({"MEL": 0.2}, Level.URGENT), ({"BCC": 0.3}, Level.SOON)])
+def test_a_strange_photo_never_holds_an_alarm_back_and_is_remarked_on(calibration, probabilities, level, mild):
+    given = advice.for_prediction(prediction(strange=True, **probabilities), (), mild, calibration)
+    assert given == Advice(level, (OUT_OF_DISTRIBUTION, *mild))
 
 
 def test_a_mild_issue_holds_a_calm_answer_back_until_asked_for_and_is_remarked_on_afterwards(calibration):

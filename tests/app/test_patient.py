@@ -21,7 +21,7 @@ from app.problems import ProblemPage
 from model_store.classes import MALIGNANT_CODES
 from model_store.images import open_photo
 from model_store.preprocessing import prepare
-from tests.app.conftest import SOON, STRANGE, URGENT, WATCH, encode, logits, send, token
+from tests.app.conftest import SOON, STRANGE, STRANGE_SOON, STRANGE_URGENT, URGENT, WATCH, encode, logits, send, token
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ["", "signs", "conditions", "about", "privacy", "terms", *(f"conditions/{c.slug}" for c in CONDITIONS.values())]
@@ -271,20 +271,48 @@ def with_report(make_app, answering, measured):
     return app.test_client()
 
 
-def test_how_often_that_answer_was_right_is_told_in_people(make_app, photo):
+def test_how_often_that_answer_was_right_is_told_in_counts(make_app, photo):
     measured = {"set": "a test split", "by_top_class": {"MEL": {"n": 40, "counts": {"MEL": 20, "NV": 12, "SCC": 8}}}}
     page = text_of(send(with_report(make_app, URGENT, measured), photo).text)
-    assert "Of 100 test photos that got this answer, about 50 really were this, and about 70 were skin cancer" in page
-    assert "counted on 40 photos that the model had never seen (a test split)" in page
+    assert "Of 40 test photos that got this answer, 20 really were this, and 28 were skin cancer or could" in page
+    assert "The model had never seen these photos (a test split)." in page
 
 
 @pytest.mark.parametrize(
-    "by_top_class", [{}, {"MEL": {"n": 19, "counts": {"MEL": 19}}}, {"NV": {"n": 99, "counts": {}}}]
+    ("counts", "said"),
+    [
+        ({"NV": 999, "MEL": 1}, "Of 1,000 test photos that got this answer, 999 really were this, and 1 were"),
+        ({"NV": 997, "BKL": 3}, "Of 1,000 test photos that got this answer, 997 really were this."),
+    ],
+)
+def test_a_rare_cancer_is_counted_and_none_at_all_is_never_claimed(make_app, photo, counts, said):
+    measured = {"set": "a test split", "by_top_class": {"NV": {"n": 1000, "counts": counts}}}
+    page = text_of(send(with_report(make_app, WATCH, measured), photo).text)
+    assert said in page
+    assert "and 0 were" not in page
+
+
+@pytest.mark.parametrize(("answering", "level"), [(STRANGE_URGENT, "urgent"), (STRANGE_SOON, "soon")])
+def test_an_alarm_on_a_strange_photo_stands_with_a_remark(make_app, photo, answering, level):
+    page = send(make_app(answering=answering).test_client(), photo).text
+    assert f'data-level="{level}"' in page
+    assert text_of(page).count(str(wording.ISSUES["out_of_distribution"].what)) == 1
+    assert 'class="reasons"' not in page
+
+
+@pytest.mark.parametrize(
+    "by_top_class",
+    [
+        {},
+        {"MEL": {"n": 19, "counts": {"MEL": 19}}},
+        {"MEL": {"n": 99, "counts": {"NV": 99}}},
+        {"NV": {"n": 99, "counts": {}}},
+    ],
 )
 def test_too_few_test_photos_say_nothing(make_app, photo, by_top_class):
     measured = {"set": "a test split", "by_top_class": by_top_class}
     page = text_of(send(with_report(make_app, URGENT, measured), photo).text)
-    assert "Of 100 test photos" not in page
+    assert "test photos that got this answer" not in page
 
 
 def test_the_operator_s_words_are_shown_as_text(make_app, photo):
