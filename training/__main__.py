@@ -8,6 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from model_store.bundle import BUNDLES, DEFAULT_NAME
 from training import configs
 
 STEPS = {
@@ -27,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("--data is needed: the folder with the ISIC 2019 tables and images", file=sys.stderr)
         return 2
     options.folder = options.folder or Path("runs") / options.config
+    options.cache = options.cache or Path("cache") / options.config
     wanted = list(STEPS)[:-1] if options.step == "reproduce" else [options.step]
     # Imported here, since Keras takes seconds and `--help` should not.
     from training import export, fit, prepare, steps, synthetic
@@ -48,14 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
         for name, figures in report["sets"].items():
             print(f"{name}: {figures['images']} test images, seven classes: {figures['seven_classes']}")
     if "export" in wanted:
-        bundle = export.bundle(recipe, options.folder, options.name, options.version, options.bundles)
+        # What the smoke recipe makes must never stand where the site looks for its model.
+        root = options.bundles or (options.folder / "bundles" if options.config == "smoke" else BUNDLES)
+        bundle = export.bundle(recipe, options.folder, options.name, options.version, root)
         print(f"bundle: {bundle.path}")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    from model_store.bundle import BUNDLES, DEFAULT_NAME
-
     parser = argparse.ArgumentParser(
         prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -64,14 +66,14 @@ def _parser() -> argparse.ArgumentParser:
         step = steps.add_parser(name, help=text, description=text)
         step.add_argument("--config", choices=configs.names(), required=True, help="the recipe")
         step.add_argument("--data", type=Path, help="folder in the official ISIC 2019 layout (smoke generates its own)")
-        step.add_argument("--cache", type=Path, default=Path("cache"), help="decoded images and the split (cache/)")
+        step.add_argument("--cache", type=Path, help="decoded images and the split (cache/CONFIG)")
         step.add_argument("--run", type=Path, dest="folder", help="the run's folder (runs/CONFIG)")
         if name in {"train", "reproduce"}:
             step.add_argument("--weights", help="imagenet (default), random (default of smoke), or a weights file")
         if name in {"export", "reproduce"}:
             step.add_argument("--name", default=DEFAULT_NAME, help=f"the bundle's name ({DEFAULT_NAME})")
             step.add_argument("--version", default="0.0.1", help="the bundle's version (0.0.1)")
-            step.add_argument("--bundles", type=Path, default=BUNDLES, help="where bundles lie")
+            step.add_argument("--bundles", type=Path, help="where bundles lie (model_store/bundles)")
     return parser
 
 
