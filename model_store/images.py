@@ -29,7 +29,8 @@ _KEPT_PX = 1024
 # An encoder writes about ten scans; thousands of them, each over the whole picture, would decode for minutes.
 _LIMIT_JPEG_SCANS = 100
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # within a scan, FF 00 and FF D0 to D7 are data
+# Every marker with a length, and the end. FF 00 is data; FF 01 and FF D0 to D8 stand alone (ITU-T T.81, table B.1).
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
@@ -133,6 +134,8 @@ def _jpeg_scans(data: bytes) -> int:
         start = marker.start()
         scans += data[start + 1] == _JPEG_SCAN
         length = int.from_bytes(data[start + 2 : start + 4], "big")
+        if length < 2:  # it counts its own two bytes
+            raise PhotoError("damaged_image")
         marker = _JPEG_MARKER.search(data, start + 2 + length)
     return scans
 

@@ -254,6 +254,20 @@ def test_a_jpeg_with_thousands_of_scans_is_refused_before_decoding(scene):
     assert open_photo(data[:-2] + last_scan * 5 + b"\xff\xd9").rgb.shape == (90, 120, 3)
 
 
+def test_scans_behind_a_marker_without_a_length_are_counted(scene):
+    data = encode(scene, "JPEG", progressive=True)
+    last_scan = data[data.rindex(b"\xff\xda") : -2]
+    hidden = b"\xff\x01" + last_scan * 200  # read as a length, the FF DA behind FF 01 would skip them all
+    assert len(hidden) < 0xFFDA
+    assert refusal(data[:-2] + hidden + b"\xff\xd9").code == "damaged_image"
+
+
+@pytest.mark.parametrize("length", [0, 1])
+def test_a_jpeg_segment_shorter_than_its_own_length_field_is_refused(scene, length):
+    data = encode(scene, "JPEG")
+    assert refusal(data[:-2] + b"\xff\xfe" + bytes([0, length]) + b"\xff\xd9").code == "damaged_image"
+
+
 def test_a_motion_photo_is_read_whatever_its_video_holds(scene):
     data = encode(scene, "JPEG")
     photo = open_photo(data + b"\0\0\0\x18ftypmp42" + b"\xff\xda" * 5000)
