@@ -2,7 +2,9 @@
 
 import dataclasses
 import logging
+import math
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,11 @@ from model_store.bundle import DEFAULT_NAME
 from model_store.errors import ModelStoreError
 
 PREFIX = "SKIN_"
+
+# Kubernetes gives every container such variables for each Service; one named skin-check makes them start with SKIN_.
+_OF_A_SERVICE = re.compile(
+    r".*(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +68,8 @@ class Config:
         for name in ("max_upload_mb", "queue_length", "batch_size", "deadline_s"):
             if not getattr(self, name) > 0:  # not a number is above nothing
                 raise ConfigError("setting_invalid", variable=variable_of(name), must_be="above 0")
+        if math.isinf(self.deadline_s):
+            raise ConfigError("setting_invalid", variable=variable_of("deadline_s"), must_be="a finite number")
         if self.proxies < 0:
             raise ConfigError("setting_invalid", variable=variable_of("proxies"), must_be="0 or more")
         if not self.hosts:
@@ -73,15 +82,15 @@ class Config:
         """Read every setting that the environment gives.
 
         Raises:
-            ConfigError: a variable that starts with SKIN_ is none of ours (a typing error would otherwise go
-                unnoticed), or a value is of the wrong type or out of range.
+            ConfigError: a variable that starts with SKIN_ is none of ours nor one that Kubernetes makes for a Service
+                (a typing error would otherwise go unnoticed), or a value is of the wrong type or out of range.
         """
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
         for name in given:
-            if name not in fields:
+            if name not in fields and not _OF_A_SERVICE.fullmatch(name):
                 raise ConfigError("setting_unknown", variable=name)
-        return cls(**{fields[name].name: _parse(fields[name], value) for name, value in given.items()})
+        return cls(**{fields[name].name: _parse(fields[name], given[name]) for name in given if name in fields})
 
 
 def variable_of(name: str) -> str:
@@ -91,7 +100,7 @@ def variable_of(name: str) -> str:
 
 def _parse(field: dataclasses.Field, text: str):
     if field.type == tuple[str, ...]:
-        return tuple(part.strip() for part in text.split(",") if part.strip())
+        return tuple(part.strip().lower() for part in text.split(",") if part.strip())  # host names: any case is the same
     try:
         return field.type(text)
     except ValueError as error:

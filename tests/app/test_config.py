@@ -30,13 +30,30 @@ def test_a_mistyped_variable_stops_the_start_and_is_named():
     ("variable", "value"),
     [
         ("SKIN_MAX_UPLOAD_MB", "many"), ("SKIN_MAX_UPLOAD_MB", "0"), ("SKIN_MAX_UPLOAD_MB", "1.5"),
-        ("SKIN_DEADLINE_S", "soon"), ("SKIN_DEADLINE_S", "-1"), ("SKIN_DEADLINE_S", "nan"), ("SKIN_PROXIES", "-1"),
+        ("SKIN_DEADLINE_S", "soon"), ("SKIN_DEADLINE_S", "-1"), ("SKIN_DEADLINE_S", "nan"),
+        ("SKIN_DEADLINE_S", "inf"), ("SKIN_DEADLINE_S", "0"), ("SKIN_PROXIES", "-1"),
         ("SKIN_QUEUE_LENGTH", "0"), ("SKIN_BATCH_SIZE", ""), ("SKIN_HOSTS", " , "), ("SKIN_SECRET_KEY", "too short"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_stops_the_start_and_its_variable_is_named(variable, value):
     with pytest.raises(ConfigError, match=variable):
         Config.from_environment({variable: value})
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        "SKIN_CHECK_SERVICE_HOST", "SKIN_CHECK_SERVICE_PORT", "SKIN_CHECK_SERVICE_PORT_HTTP", "SKIN_CHECK_PORT",
+        "SKIN_CHECK_PORT_8000_TCP", "SKIN_CHECK_PORT_8000_TCP_ADDR", "SKIN_CHECK_PORT_8000_TCP_PORT",
+        "SKIN_CHECK_PORT_8000_TCP_PROTO", "SKIN_CHECK_PORT_53_UDP",
+    ],
+)  # fmt: skip
+def test_what_kubernetes_sets_for_a_service_is_passed_over(variable):
+    assert Config.from_environment({variable: "tcp://10.0.0.1:8000"}) == Config()
+
+
+def test_host_names_are_the_same_in_any_case():
+    assert Config.from_environment({"SKIN_HOSTS": "Spot.Example, .B.TEST"}).hosts == ("spot.example", ".b.test")
 
 
 def test_no_error_and_no_representation_quotes_the_secret_key():
