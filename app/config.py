@@ -100,7 +100,8 @@ def variable_of(name: str) -> str:
 
 def _parse(field: dataclasses.Field, text: str):
     if field.type == tuple[str, ...]:
-        return tuple(part.strip().lower() for part in text.split(",") if part.strip())  # host names: any case is the same
+        # The only lists are host names, which mean the same in any case.
+        return tuple(part.strip().lower() for part in text.split(",") if part.strip())
     try:
         return field.type(text)
     except ValueError as error:

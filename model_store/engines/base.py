@@ -12,7 +12,8 @@ class EngineOutput:
 
     Attributes:
         logits: shape (N, 8), float32, columns in the order of `classes.CLASSES`.
-        feature_map: shape (N, h, w, C), float32: the last one before pooling; h and w are 12 for a network that works at 380 px.
+        feature_map: shape (N, h, w, C), float32: the last one before pooling; h and w are a 32nd of
+            the side that the network works at.
     """
 
     logits: np.ndarray
