@@ -1,6 +1,6 @@
 """Progressive B4 for two CPU cores: thumbnails at 84 px, then 128 px, then 224 px.
 
-Cost:     see `minutes` in the run's history.csv: about two hours of two busy cores.
+Cost:     see `minutes` in the run's history.csv.
 Command:  python -m training reproduce --config progressive --data DIR --weights PATH
 """
 
