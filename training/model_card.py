@@ -61,8 +61,8 @@ def text(name: str, version: str, metadata: dict, calibration: dict, report: dic
                 "tables without an image. Split by lesion, patient and near-duplicate, stratified by class and source. "
                 "The size that the network works at was chosen on validation; the calibration was fitted on "
                 "calibration and validation; the test images below trained and calibrated nothing. The "
-                "photo-quality limits of the site (`model_store/quality.py`) were set on images of every split, these among them; "
-                "no figure below depends on them.",
+                "photo-quality limits of the site (`model_store/quality.py`) were set on images of every split, "
+                "these among them; no figure below depends on them.",
                 _table(
                     ("split", *(kind for kind in ("dermoscopy", "phone", "thumbnail"))),
                     (
