@@ -268,9 +268,9 @@ class _Draws:
         self.pixels = data.thumbnails if stage.thumbnails else data.pixels
         self.labels = data.table.label.to_numpy()
         self._seed = (recipe.seed, number)
-        self._augmentation = recipe.augmentation
-        self._rows = _training_rows(data.table, recipe, stage)
-        self._chances = sampling.draw_probabilities(data.table.loc[self._rows], recipe.class_power, recipe.phone_share)
+        self._augmentation = stage.augmentation
+        self._rows = _training_rows(data.table, stage)
+        self._chances = sampling.draw_probabilities(data.table.loc[self._rows], recipe.class_power, stage.phone_share)
         self.epoch_images = stage.epoch_images or len(self._rows)
         shares = sampling.class_shares(self.labels[self._rows], self._chances)
         self.log_shares = np.log(np.maximum(shares, 1e-4))  # a class without images must not give -inf
@@ -284,9 +284,9 @@ class _Draws:
         return {"images": self.pixels[rows], **drawn}, np.eye(len(CODES), dtype="float32")[self.labels[rows]]
 
 
-def _training_rows(table: pd.DataFrame, recipe: Recipe, stage: Stage) -> np.ndarray:
+def _training_rows(table: pd.DataFrame, stage: Stage) -> np.ndarray:
     kinds = {"dermoscopy"} | ({"thumbnail"} if stage.thumbnails else set())
-    kinds |= {"phone"} if recipe.phone_share else set()
+    kinds |= {"phone"} if stage.phone_share else set()
     return np.flatnonzero((table.split == "train") & table.kind.isin(kinds))
 
 

@@ -16,13 +16,14 @@ import pytest
 from training import fit, network
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 
+_AUGMENTATION = Augmentation(flips=True, rotation=90, zoom=1.2, brightness=1.2, blur=0.5)
+
 RECIPE = Recipe(
     stages=(
-        Stage("first", 16, epochs=2, batch_size=16, peak=1e-2, warmup=2),
-        Stage("second", 24, epochs=3, epoch_images=48, batch_size=16, peak=3e-3, warmup=0),
+        Stage("first", 16, epochs=2, batch_size=16, peak=1e-2, warmup=2, augmentation=_AUGMENTATION),
+        Stage("second", 24, epochs=3, epoch_images=48, batch_size=16, peak=3e-3, warmup=0, augmentation=_AUGMENTATION),
     ),
     optimizer=Optimizer(weight_decay=1e-3, clip=1.0, ema=0.9),
-    augmentation=Augmentation(flips=True, rotation=90, zoom=1.2, brightness=1.2, blur=0.5),
     class_power=0.5,
     logit_adjustment=True,
     validation_images=12,
@@ -143,9 +144,10 @@ from test_fit import _small_network, _load_shared_weights
 fit.network.build = _small_network
 fit.network.load_starting_weights = _load_shared_weights
 data = prepare.run(Path(sys.argv[1]), InputSpec(size_px=64, common_px=64), Path(sys.argv[2]))
-stage = Stage("only", 32, epochs=2, epoch_images=8, batch_size=8, peak=1e-2, warmup=0)
+stage = Stage("only", 32, epochs=2, epoch_images=8, batch_size=8, peak=1e-2, warmup=0,
+              augmentation=Augmentation(True, 180, 1.2, 1.1, 0.05, 1.2, 1.2, 1.2, 1.1, 0.5))
 recipe = Recipe(stages=(stage,), optimizer=Optimizer(weight_decay=1e-3, clip=1.0), dropout=0.0,
-                augmentation=Augmentation(True, 180, 1.2, 1.1, 0.05, 1.2, 1.2, 1.2, 1.1, 0.5), logit_adjustment=True)
+                logit_adjustment=True)
 fit.run(recipe, data, Path(sys.argv[3]), "shared")
 """
 

@@ -6,13 +6,32 @@ Command:  python -m training reproduce --config original --data DIR --weights im
 
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 
+_FLIPS = Augmentation(flips=True)
+_MOMENTUM = 0.99  # Keras's own
+
 RECIPE = Recipe(
     stages=(
-        Stage("head", 380, epochs=10, batch_size=32, peak=1e-3, trainable_from="logits", batch_norm_momentum=0.99),
-        Stage("fine_tuning_v1", 380, epochs=50, batch_size=16, peak=1e-4, batch_norm_momentum=0.99),
+        Stage(
+            "head",
+            380,
+            epochs=10,
+            batch_size=32,
+            peak=1e-3,
+            trainable_from="logits",
+            batch_norm_momentum=_MOMENTUM,
+            augmentation=_FLIPS,
+        ),
+        Stage(
+            "fine_tuning_v1",
+            380,
+            epochs=50,
+            batch_size=16,
+            peak=1e-4,
+            batch_norm_momentum=_MOMENTUM,
+            augmentation=_FLIPS,
+        ),
     ),
     optimizer=Optimizer(beta_1=0.9, beta_2=0.999, epsilon=1e-7),
-    augmentation=Augmentation(flips=True),
     early_stopping_patience=5,
     reduce_lr_patience=2,
 )

@@ -66,6 +66,8 @@ class Stage:
         trainable_from: "all", or the first layer (by the start of its name) that learns; "logits" is the head alone.
         thumbnails: train at the size of the thumbnails, with them: every image is degraded alike.
         batch_norm_momentum: of the moving statistics; short stages need less than Keras's 0.99.
+        augmentation: how far each draw may go; stages at a higher resolution bear more.
+        phone_share: share of the draws that are phone photos; 0 leaves them out.
     """
 
     name: str
@@ -78,6 +80,8 @@ class Stage:
     trainable_from: str = "all"
     thumbnails: bool = False
     batch_norm_momentum: float = 0.95
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    phone_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,6 @@ class Recipe:
             asked at 380 px is worse than one that is asked at 224 px.
         class_power: an image is drawn in proportion to (images of its class) ** -class_power: 0 as they come,
             1 all classes alike.
-        phone_share: share of the draws that are phone photos; 0 leaves them out.
         logit_adjustment: add the logarithm of the drawn class shares to the logits in the loss.
         label_smoothing: share of the target spread over all classes.
         dropout, drop_connect: rates before the head and of whole residual branches.
@@ -107,9 +110,7 @@ class Recipe:
     input: InputSpec = field(default_factory=InputSpec)
     network_px: int | None = None
     optimizer: Optimizer = field(default_factory=Optimizer)
-    augmentation: Augmentation = field(default_factory=Augmentation)
     class_power: float = 0.0
-    phone_share: float = 0.0
     logit_adjustment: bool = False
     label_smoothing: float = 0.0
     dropout: float = 0.2
