@@ -5,6 +5,7 @@ signed, so that what it says is what this site's model said.
 """
 
 import base64
+import dataclasses
 import io
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from PIL import Image
 
 from model_store.errors import ModelStoreError
+from model_store.prediction import Evidence
 
 LIFETIME_S = 12 * 3600
 
@@ -30,13 +32,13 @@ class Answer:
     """What the model and the quality check said of one photo.
 
     Attributes:
-        logits: 8 numbers in the order of `classes.CLASSES`.
+        evidence: what the network said.
         severe: codes of quality issues that make the photo useless.
         mild: codes of quality issues that only make the answer less sure.
         photo_jpeg: the photo as the model saw it, as a JPEG without metadata.
     """
 
-    logits: tuple[float, ...]
+    evidence: Evidence
     severe: tuple[str, ...]
     mild: tuple[str, ...]
     photo_jpeg: bytes
@@ -58,7 +60,7 @@ def seal(answer: Answer) -> str:
     """Sign an answer of the current application's bundle."""
     return _serializer().dumps(
         {
-            "logits": answer.logits,
+            "evidence": dataclasses.asdict(answer.evidence),
             "severe": answer.severe,
             "mild": answer.mild,
             "photo": base64.b64encode(answer.photo_jpeg).decode("ascii"),
@@ -76,8 +78,12 @@ def unseal(text: str) -> Answer:
         content = _serializer().loads(text, max_age=LIFETIME_S)
     except BadData as error:
         raise AnswerExpired() from error
+    said = content["evidence"]
     return Answer(
-        tuple(content["logits"]), tuple(content["severe"]), tuple(content["mild"]), base64.b64decode(content["photo"])
+        Evidence(tuple(said["logits"]), said["ood_score"], said["source"]),
+        tuple(content["severe"]),
+        tuple(content["mild"]),
+        base64.b64decode(content["photo"]),
     )
 
 

@@ -23,7 +23,7 @@ from model_store.quality import Quality, assess
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif"}  # what is taken from a folder
 BATCH = 16
 COLUMNS = ("image", *CODES, "UNK")  # the official ISIC 2019 ones
-DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal")
+DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source")
 LIMIT_BYTES = 256 * 2**20  # no photo within the pixel limit needs more, and a file is read as a whole
 
 EXAMPLES = """\
@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
         "--details",
         action="store_true",
         help="add columns: malignancy (MEL + BCC + AK + SCC), prediction_set (codes, separated by spaces), ood_score, "
-        "accepted (0 or 1), refusal (the reason's code, empty where accepted)",
+        "accepted (0 or 1), refusal (the reason's code, empty where accepted), source (dermoscopy or phone: whose "
+        "calibration was used)",
     )
     predict.set_defaults(run=predict_photos)
     return parser
@@ -195,7 +196,7 @@ def _prepared(
 def _details(quality: Quality, prediction: Prediction) -> list[float | int | str]:
     reason = refusal(quality, prediction)
     codes = " ".join(prediction.prediction_set)
-    return [prediction.malignancy, codes, prediction.ood_score, int(not reason), reason]
+    return [prediction.malignancy, codes, prediction.ood_score, int(not reason), reason, prediction.source]
 
 
 def _read(path: Path) -> bytes:

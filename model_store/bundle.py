@@ -3,6 +3,7 @@
 NAME/VERSION/bundle.json     what it is: schema, classes, input, calibration, training, each file's SHA-256
              model.keras     the network; its outputs are logits and feature map
              golden.npz      a few photos with the prepared arrays and logits that they must give
+             probes.npz      readings of the network's features: the photo's source, and whether it is a lesion
              report.json     the evaluation
              MODEL_CARD.md, LICENSE, figures/
 """
@@ -22,14 +23,15 @@ from model_store import engines
 from model_store.classes import CODES
 from model_store.engines.base import Engine
 from model_store.errors import BundleError
-from model_store.prediction import Calibration
+from model_store.prediction import SOURCES, Calibration
 from model_store.preprocessing import InputSpec, prepare
+from model_store.probes import Probes
 
 BUNDLES = Path(__file__).parent / "bundles"
 DEFAULT_NAME = "efficientnet_b4_isic2019"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
-MODEL, DOCUMENT, GOLDEN, REPORT = "model.keras", "bundle.json", "golden.npz", "report.json"
+MODEL, DOCUMENT, GOLDEN, PROBES, REPORT = "model.keras", "bundle.json", "golden.npz", "probes.npz", "report.json"
 CARD, LICENCE, FIGURES = "MODEL_CARD.md", "LICENSE", "figures"
 _REQUIRED_FILES = {MODEL, GOLDEN, REPORT, CARD, LICENCE}
 _FIELDS = {"schema_version", "name", "version", "classes", "input", "calibration", "training", "files"}
@@ -44,7 +46,8 @@ class Bundle:
         path: its directory.
         id: SHA-256 of `bundle.json`, which holds those of all other files: it names exactly this content.
         input: how photos are prepared for its network.
-        calibration: how its logits become a prediction.
+        calibrations: how its logits become a prediction, for each of `prediction.SOURCES`.
+        probes: what its features say of a photo's source and strangeness; None in a bundle of schema 1.
         metadata: what training wrote about itself: data, recipe, starting weights, versions.
         report: the evaluation, from `report.json`.
     """
@@ -54,7 +57,8 @@ class Bundle:
     path: Path
     id: str
     input: InputSpec
-    calibration: Calibration
+    calibrations: dict[str, Calibration]
+    probes: Probes | None
     metadata: dict
     report: dict
 
@@ -115,19 +119,24 @@ def read(path: Path) -> Bundle:
     try:
         document = json.loads(content)
         _check_schema(document)
-        spec, calibration = InputSpec(**document["input"]), Calibration.from_dict(document["calibration"])
+        spec, calibrations = InputSpec(**document["input"]), _calibrations(document)
         files = {str(PurePosixPath(name)): str(digest) for name, digest in document["files"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError("bundle_metadata_invalid") from error
     for name, digest in files.items():
         _check_file(path, name, digest)
+    try:
+        probes = Probes.read(path / PROBES) if PROBES in files else None
+    except ValueError as error:
+        raise BundleError("bundle_metadata_invalid") from error
     return Bundle(
         name=document["name"],
         version=document["version"],
         path=path,
         id=hashlib.sha256(content).hexdigest(),
         input=spec,
-        calibration=calibration,
+        calibrations=calibrations,
+        probes=probes,
         metadata=document["training"],
         report=json.loads((path / REPORT).read_bytes()),
     )
@@ -201,7 +210,8 @@ def write(
     version: str,
     model: Path,
     spec: InputSpec,
-    calibration: Calibration,
+    calibrations: dict[str, Calibration],
+    probes: Probes,
     metadata: dict,
     report: dict,
     golden: Golden,
@@ -216,7 +226,7 @@ def write(
         name: lower-case letters, digits and underscores.
         version: MAJOR.MINOR.PATCH; a version is never overwritten.
         model: a `.keras` file, usually after `half_precision.store_half_precision`; it is copied as it is.
-        spec, calibration, metadata, report: as in `Bundle`; the dictionaries hold what JSON holds, None for NaN.
+        spec, calibrations, probes, metadata, report: as in `Bundle`; the dictionaries hold what JSON holds, None for NaN.
         golden: from `record_golden` with the same model and spec.
         card, licence: texts of MODEL_CARD.md and LICENSE.
         figures: a directory whose files are copied.
@@ -239,6 +249,7 @@ def write(
     try:
         shutil.copyfile(model, draft / MODEL)
         _write_golden(draft / GOLDEN, golden)
+        probes.write(draft / PROBES)
         (draft / REPORT).write_text(_json(report), encoding="utf-8")
         (draft / CARD).write_text(card, encoding="utf-8")
         (draft / LICENCE).write_text(licence, encoding="utf-8")
@@ -251,7 +262,7 @@ def write(
             "version": version,
             "classes": list(CODES),
             "input": asdict(spec),
-            "calibration": calibration.to_dict(),
+            "calibration": {source: calibrations[source].to_dict() for source in SOURCES},
             "training": metadata,
             "files": {path.relative_to(draft).as_posix(): _sha256(path) for path in files},
         }
@@ -267,7 +278,7 @@ def write(
 
 def _check_schema(document: dict) -> None:
     version = document["schema_version"]
-    if version != SCHEMA_VERSION:
+    if version not in (1, SCHEMA_VERSION):
         raise BundleError("bundle_schema_unknown", found=version, supported=SCHEMA_VERSION)
     if document.keys() != _FIELDS:
         raise ValueError(f"missing or unknown fields: {sorted(document.keys() ^ _FIELDS)}")
@@ -275,10 +286,21 @@ def _check_schema(document: dict) -> None:
         raise ValueError("the classes are others, or in another order")
     if not isinstance(document["training"], dict):
         raise ValueError("training must be an object")
-    if missing := _REQUIRED_FILES - document["files"].keys():
+    required = _REQUIRED_FILES | ({PROBES} if version > 1 else set())
+    if missing := required - document["files"].keys():
         raise ValueError(f"no SHA-256 for {sorted(missing)}")
     if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in document["files"]):
         raise ValueError("a file lies outside the bundle")
+
+
+def _calibrations(document: dict) -> dict[str, Calibration]:
+    values = document["calibration"]
+    if document["schema_version"] == 1:  # one for every source, and no thresholds for the score: tenths
+        only = Calibration.from_dict(values | {"score_thresholds": [tenth / 10 for tenth in range(1, 10)]})
+        return dict.fromkeys(SOURCES, only)
+    if values.keys() != set(SOURCES):
+        raise ValueError("a calibration is needed for each source, and for no other")
+    return {source: Calibration.from_dict(values[source]) for source in SOURCES}
 
 
 def _check_file(path: Path, name: str, digest: str) -> None:

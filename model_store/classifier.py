@@ -1,5 +1,6 @@
 """Bundle, engine and all that lies around them: what the site and the command line use."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from model_store import engines
 from model_store.bundle import MODEL, Bundle, read, replay_golden
 from model_store.engines.base import Engine, EngineOutput
 from model_store.images import Photo
-from model_store.prediction import Prediction, interpret
+from model_store.prediction import SOURCES, Evidence, Prediction, energy, interpret, pooled
 from model_store.preprocessing import prepare
 from model_store.quality import Quality
 
@@ -42,25 +43,48 @@ class Classifier:
         """Make the network's input of a photo: float32 (size_px, size_px, 3) in [0, 255]."""
         return prepare(photo.rgb, self.bundle.input)
 
-    def predict(self, batch: np.ndarray) -> tuple[list[Prediction], EngineOutput]:
+    def evidence(self, output: EngineOutput) -> list[Evidence]:
+        """Read the network's output: what `interpret` needs, photo by photo."""
+        probes = self.bundle.probes
+        if probes is None:
+            scores, sources = energy(output.logits), [SOURCES[0]] * len(output.logits)
+        else:
+            features = pooled(output.feature_map)
+            scores, sources = probes.ood_scores(output.logits, features), probes.sources(features)
+        return [
+            Evidence(tuple(map(float, row)), float(score), source)
+            for row, score, source in zip(output.logits, scores, sources, strict=True)
+        ]
+
+    def interpret(self, evidence: Evidence, source: str | None = None) -> Prediction:
+        """`prediction.interpret` with this bundle's calibrations."""
+        return interpret(evidence, self.bundle.calibrations, source)
+
+    def predict(
+        self, batch: np.ndarray, sources: Sequence[str | None] | None = None
+    ) -> tuple[list[Prediction], EngineOutput]:
         """Run the network on prepared photos.
 
         Args:
             batch: shape (N, size_px, size_px, 3), float32, stacked from `prepare`.
+            sources: for each photo "dermoscopy" or "phone" as its sender said, or None to let the bundle's probe
+                decide; left out, it decides for all.
 
         Returns:
             N predictions, and the output that they come from (its feature maps make saliency maps).
 
         Raises:
             EngineError: the network gave no usable answer.
-            ValueError: the batch has another shape or dtype.
+            ValueError: the batch has another shape or dtype, or a source is unknown.
         """
         output = self.engine.run(batch)
-        return [interpret(row, self.bundle.calibration) for row in output.logits], output
+        said = [None] * len(batch) if sources is None else sources
+        evidence = self.evidence(output)
+        return [self.interpret(item, source) for item, source in zip(evidence, said, strict=True)], output
 
-    def classify(self, photo: Photo) -> Prediction:
-        """Prepare and predict one photo; raises as `predict`."""
-        (prediction,), _ = self.predict(self.prepare(photo)[None])
+    def classify(self, photo: Photo, source: str | None = None) -> Prediction:
+        """Prepare and predict one photo; arguments and errors as for `predict`."""
+        (prediction,), _ = self.predict(self.prepare(photo)[None], [source])
         return prediction
 
 

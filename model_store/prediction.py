@@ -1,10 +1,14 @@
 """The network's logits become calibrated probabilities and everything that is told from them."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
 from model_store.classes import CODES, MALIGNANT_CODES
+
+# What took the photo. Each source has a calibration of its own: the same logits mean another thing.
+SOURCES = ("dermoscopy", "phone")
 
 URGENT_CODES = ("MEL", "SCC")  # these spread to other organs within months; BCC and AK hardly ever do
 
@@ -35,6 +39,7 @@ class OperatingPoint:
         specificity: share of the others that do not.
         n: images that the two were measured on.
         measured_on: name of that set.
+        sensitivity_interval, specificity_interval: lower and upper limit, 95 %; None where nobody computed them.
     """
 
     name: str
@@ -44,11 +49,22 @@ class OperatingPoint:
     specificity: float
     n: int
     measured_on: str
+    sensitivity_interval: tuple[float, float] | None = None
+    specificity_interval: tuple[float, float] | None = None
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "OperatingPoint":
+        """Read what JSON made of one."""
+        intervals = {name: values.get(name) for name in ("sensitivity_interval", "specificity_interval")}
+        return cls(**values | {name: tuple(limits) if limits else None for name, limits in intervals.items()})
 
 
 @dataclass(frozen=True)
 class OutOfDistribution:
-    """A photo whose `score` is above `threshold` is unlike what the network learnt. The only score is "energy"."""
+    """A photo whose score is above `threshold` is unlike what the network learnt.
+
+    `score` is "probes" (`Probes.ood_scores`), or "energy" in a bundle without probes.
+    """
 
     score: str
     threshold: float
@@ -56,7 +72,7 @@ class OutOfDistribution:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What turns this network's logits into a prediction; part of the bundle.
+    """What turns this network's logits for photos of one source into a prediction; part of the bundle.
 
     Attributes:
         temperature: above 0; logits are divided by it.
@@ -66,6 +82,7 @@ class Calibration:
         set_thresholds: 8 probabilities; class k is in the set at or above its own.
         operating_points: at least those of `ADVICE_POINTS`.
         out_of_distribution: the score and its threshold.
+        score_thresholds: 9 rising probabilities of malignancy; `malignancy_score` counts those that are reached.
 
     Raises:
         ValueError: a length, a name or a range is wrong.
@@ -78,6 +95,7 @@ class Calibration:
     set_thresholds: tuple[float, ...]
     operating_points: tuple[OperatingPoint, ...]
     out_of_distribution: OutOfDistribution
+    score_thresholds: tuple[float, ...]
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.temperature) and self.temperature > 0):
@@ -92,8 +110,10 @@ class Calibration:
             raise ValueError("operating points must have unique names and include those of the advice")
         if not set(risks.values()) <= RISKS.keys():
             raise ValueError("an operating point has an unknown risk")
-        if self.out_of_distribution.score != "energy":
+        if self.out_of_distribution.score not in {"energy", "probes"}:
             raise ValueError("unknown out-of-distribution score")
+        if len(self.score_thresholds) != 9 or not (np.diff(self.score_thresholds) >= 0).all():
+            raise ValueError("score_thresholds must be 9 rising numbers")
 
     @classmethod
     def from_dict(cls, values: dict) -> "Calibration":
@@ -109,8 +129,9 @@ class Calibration:
                 "bias": tuple(values["bias"]),
                 "prior": Prior(prior["name"], tuple(prior["values"])),
                 "set_thresholds": tuple(values["set_thresholds"]),
-                "operating_points": tuple(OperatingPoint(**point) for point in values["operating_points"]),
+                "operating_points": tuple(OperatingPoint.from_dict(point) for point in values["operating_points"]),
                 "out_of_distribution": OutOfDistribution(**values["out_of_distribution"]),
+                "score_thresholds": tuple(values["score_thresholds"]),
             }
         )
 
@@ -128,6 +149,21 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What the network's output says of one photo before any calibration: few numbers, enough for `interpret`.
+
+    Attributes:
+        logits: 8 numbers in the order of `classes.CLASSES`.
+        ood_score: see `Prediction`.
+        source: one of `SOURCES`, by the bundle's probe.
+    """
+
+    logits: tuple[float, ...]
+    ood_score: float
+    source: str
+
+
+@dataclass(frozen=True)
 class Prediction:
     """What the model says of one photo. Compare by field: the array makes `==` meaningless.
 
@@ -137,8 +173,9 @@ class Prediction:
         prediction_set: codes at or above their set threshold, most likely first; may be empty.
         malignancy: summed probability of MEL, BCC, AK and SCC.
         urgent_risk: summed probability of MEL and SCC.
-        ood_score: minus the logarithm of the summed exponentials of the logits; higher is stranger.
+        ood_score: the bundle's score for "unlike any lesion it learnt"; higher is stranger.
         out_of_distribution: the score is above the bundle's threshold.
+        source: one of `SOURCES`: whose calibration this rests on.
     """
 
     probabilities: np.ndarray
@@ -148,6 +185,7 @@ class Prediction:
     urgent_risk: float
     ood_score: float
     out_of_distribution: bool
+    source: str
 
 
 def probabilities(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
@@ -173,7 +211,7 @@ def probabilities(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def ood_score(logits: np.ndarray) -> np.ndarray:
+def energy(logits: np.ndarray) -> np.ndarray:
     """Say how strange each photo is to the network: the energy at temperature 1, before any calibration.
 
     Args:
@@ -192,6 +230,11 @@ def ood_score(logits: np.ndarray) -> np.ndarray:
     return -(largest + np.log(np.exp(rows - largest[:, None]).sum(axis=1)))
 
 
+def pooled(feature_map: np.ndarray) -> np.ndarray:
+    """Average feature maps (N, h, w, C) over their places: shape (N, C), float32."""
+    return feature_map.mean(axis=(1, 2), dtype=np.float32)
+
+
 def risk(class_probabilities: np.ndarray, name: str) -> np.ndarray:
     """Sum the probabilities of a risk's classes.
 
@@ -206,32 +249,43 @@ def risk(class_probabilities: np.ndarray, name: str) -> np.ndarray:
     return np.minimum(class_probabilities[..., indices].sum(axis=-1), 1.0)  # rounding may reach 1 + 1e-16
 
 
-def interpret(logits: np.ndarray, calibration: Calibration) -> Prediction:
-    """Turn one photo's logits into its prediction.
+def malignancy_score(malignancy: float, calibration: Calibration) -> int:
+    """Put a probability of malignancy on the scale from 1 to 10: 1 plus the published thresholds that it reaches."""
+    return 1 + int(np.searchsorted(calibration.score_thresholds, malignancy, side="right"))
+
+
+def interpret(
+    evidence: Evidence, calibrations: Mapping[str, Calibration], source: str | None = None
+) -> Prediction:
+    """Turn what the network said of one photo into its prediction.
 
     Args:
-        logits: shape (8,), floating: one row of `EngineOutput.logits`.
-        calibration: from the bundle that the logits come from.
+        evidence: from `Classifier.evidence`.
+        calibrations: of the same bundle, one for each of `SOURCES`.
+        source: where the photo comes from, if its sender said so; else the bundle's probe decides.
 
     Returns:
         The prediction.
 
     Raises:
-        ValueError: another shape, or a logit that is not finite.
+        ValueError: a source that there is not, or a logit that is not finite.
     """
-    row = np.asarray(logits)[None]
-    class_probabilities = probabilities(row, calibration)[0]
+    source = evidence.source if source is None else source
+    if source not in SOURCES:
+        raise ValueError(f"unknown source {source!r}")
+    calibration = calibrations[source]
+    class_probabilities = probabilities(np.asarray(evidence.logits)[None], calibration)[0]
     ranking = np.argsort(-class_probabilities, kind="stable")
     in_set = class_probabilities >= np.asarray(calibration.set_thresholds)
-    score = float(ood_score(row)[0])
     return Prediction(
         probabilities=class_probabilities,
         ranking=tuple(int(index) for index in ranking),
         prediction_set=tuple(CODES[index] for index in ranking if in_set[index]),
         malignancy=float(risk(class_probabilities, "malignancy")),
         urgent_risk=float(risk(class_probabilities, "urgent")),
-        ood_score=score,
-        out_of_distribution=score > calibration.out_of_distribution.threshold,
+        ood_score=evidence.ood_score,
+        out_of_distribution=evidence.ood_score > calibration.out_of_distribution.threshold,
+        source=source,
     )
 
 

@@ -1,5 +1,6 @@
 """What several packages' tests share: a bundle in the real format around a tiny network, and photos drawn in code."""
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -14,6 +15,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from model_store.prediction import Calibration, OperatingPoint, OutOfDistribution, Prior
 from model_store.preprocessing import InputSpec
+from model_store.probes import Probes
 
 ROOT = Path(__file__).parent.parent
 
@@ -47,7 +49,29 @@ def calibration() -> Calibration:
             OperatingPoint("urgent", "urgent", 0.2, 0.9, 0.7, 100, "made up for tests"),
             OperatingPoint("soon", "malignancy", 0.3, 0.95, 0.6, 100, "made up for tests"),
         ),
-        out_of_distribution=OutOfDistribution("energy", 0.0),
+        out_of_distribution=OutOfDistribution("probes", 0.0),
+        score_thresholds=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9),
+    )
+
+
+@pytest.fixture(scope="session")
+def calibrations(calibration) -> dict[str, Calibration]:
+    """One for each source; that of phone photos differs where a test can see it."""
+    phone = dataclasses.replace(calibration, temperature=3.0, prior=Prior("even, for tests", (0.125,) * 8))
+    return {"dermoscopy": calibration, "phone": phone}
+
+
+def build_tiny_probes() -> Probes:
+    """Probes for the tiny network's 8 features, whose out-of-distribution score is the energy."""
+    return Probes(
+        source_weights=np.array([4.0, -4.0, 0, 0, 0, 0, 0, 0]),
+        source_bias=np.array(-0.1),
+        mean=np.zeros(8),
+        projection=np.eye(8)[:, :3],
+        centres=np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]),
+        stranger_weights=np.ones(8),
+        stranger_bias=np.array(0.0),
+        score_weights=np.array([0.0, 0.0, 1.0]),
     )
 
 
@@ -67,7 +91,7 @@ def build_tiny_network(seed: int = 0):
 
 
 @pytest.fixture(scope="session")
-def tiny_bundle(tmp_path_factory, calibration) -> Path:
+def tiny_bundle(tmp_path_factory, calibrations) -> Path:
     """The path of a bundle, read-only by agreement: copy it to change it. Its root is two directories up."""
     from model_store import bundle
     from model_store.engines.tensorflow import TensorFlowEngine
@@ -86,7 +110,8 @@ def tiny_bundle(tmp_path_factory, calibration) -> Path:
         version="1.0.0",
         model=folder / "network.keras",
         spec=spec,
-        calibration=calibration,
+        calibrations=calibrations,
+        probes=build_tiny_probes(),
         metadata={"data": "none: the weights are random"},
         report={"balanced_accuracy": None},
         golden=bundle.record_golden(photos, spec, TensorFlowEngine(folder / "network.keras")),
@@ -143,7 +168,7 @@ def start_site(tmp_path_factory):
 def _address(process: subprocess.Popen, log: Path) -> str:
     deadline = time.monotonic() + 180
     while process.poll() is None and time.monotonic() < deadline:
-        if ready := re.search(r"Ready: (\S+)", log.read_text()):
+        if ready := re.search(r"Ready: (http[^\s\",]+)", log.read_text()):
             return ready.group(1)
         time.sleep(0.1)
     return pytest.fail(f"the site did not start:\n{log.read_text()}")

@@ -15,6 +15,7 @@ from model_store.bundle import read
 from model_store.classes import CODES
 from model_store.classifier import Classifier
 from model_store.engines.base import EngineOutput
+from model_store.prediction import Evidence, energy
 
 SECRET_KEY = "a key for tests, long enough to be taken"
 
@@ -46,6 +47,11 @@ WATCH = logits(NV=9)
 STRANGE = tuple(logit - 14 for logit in WATCH)
 STRANGE_URGENT = tuple(logit - 14 for logit in URGENT)
 STRANGE_SOON = tuple(logit - 14 for logit in SOON)
+
+
+def evidence_of(logits: tuple[float, ...], source: str = "dermoscopy") -> Evidence:
+    """What the tiny bundle's classifier makes of these logits."""
+    return Evidence(logits, float(energy(np.array([logits]))[0]), source)
 
 
 @pytest.fixture(scope="session")

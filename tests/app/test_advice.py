@@ -23,6 +23,7 @@ def prediction(strange: bool = False, **of_class: float) -> Prediction:
         urgent_risk=float(risk(probabilities, "urgent")),
         ood_score=0.0,
         out_of_distribution=strange,
+        source="dermoscopy",
     )
 
 

@@ -21,7 +21,19 @@ from app.problems import ProblemPage
 from model_store.classes import MALIGNANT_CODES
 from model_store.images import open_photo
 from model_store.preprocessing import prepare
-from tests.app.conftest import SOON, STRANGE, STRANGE_SOON, STRANGE_URGENT, URGENT, WATCH, encode, logits, send, token
+from tests.app.conftest import (
+    SOON,
+    STRANGE,
+    STRANGE_SOON,
+    STRANGE_URGENT,
+    URGENT,
+    WATCH,
+    encode,
+    evidence_of,
+    logits,
+    send,
+    token,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ["", "signs", "conditions", "about", "privacy", "terms", *(f"conditions/{c.slug}" for c in CONDITIONS.values())]
@@ -197,7 +209,7 @@ def test_a_photo_that_cannot_be_judged_gets_no_diagnosis_but_still_the_way_to_a_
 
 def answer_of(calibrated, **changes) -> Answer:
     return dataclasses.replace(
-        Answer(logits=calibrated, severe=(), mild=(), photo_jpeg=encode(Image.new("RGB", (38, 38)))), **changes
+        Answer(evidence_of(calibrated), severe=(), mild=(), photo_jpeg=encode(Image.new("RGB", (38, 38)))), **changes
     )
 
 
@@ -258,7 +270,7 @@ def test_site_and_package_prepare_a_photo_alike_bit_for_bit(app, photo):
     classifier = app.extensions["classifier"]
     seen = []
     original = classifier.engine.run
-    app.extensions["inference"]._predict = lambda batch: seen.append(batch) or original(batch).logits
+    app.extensions["inference"]._predict = lambda batch: seen.append(batch) or classifier.evidence(original(batch))
     send(app.test_client(), photo)
     expected = prepare(open_photo(photo).rgb, classifier.bundle.input)
     assert (seen[0][0] == expected).all()

@@ -7,6 +7,7 @@ import pytest
 
 from model_store import bundle
 from model_store.errors import BundleError
+from tests.conftest import build_tiny_probes
 
 
 @pytest.fixture
@@ -37,10 +38,11 @@ def refusal(act, *arguments) -> BundleError:
     return caught.value
 
 
-def test_a_written_bundle_reads_back_as_it_was_given(tiny_bundle, calibration):
+def test_a_written_bundle_reads_back_as_it_was_given(tiny_bundle, calibrations):
     read = bundle.read(tiny_bundle)
     assert (read.name, read.version, read.path) == ("tiny", "1.0.0", tiny_bundle)
-    assert read.calibration == calibration
+    assert read.calibrations == calibrations
+    np.testing.assert_array_equal(read.probes.projection, build_tiny_probes().projection)
     assert read.input == bundle.InputSpec()
     assert read.metadata == {"data": "none: the weights are random"}
     assert read.report == {"balanced_accuracy": None}
@@ -67,7 +69,7 @@ def test_a_directory_without_a_bundle_is_missing(tmp_path):
     assert refusal(bundle.read, tmp_path).code == "bundle_missing"
 
 
-@pytest.mark.parametrize("name", ["model.keras", "golden.npz", "report.json", "LICENSE", "figures/reliability.png"])
+@pytest.mark.parametrize("name", ["model.keras", "golden.npz", "probes.npz", "report.json", "LICENSE", "figures/reliability.png"])
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
     error = refusal(bundle.read, copy)
@@ -83,11 +85,11 @@ def test_one_changed_bit_is_found(copy, name):
     assert (error.code, error.details) == ("bundle_file_changed", {"file": name})
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "2", None])
 def test_another_schema_version_is_not_guessed_at(copy, version):
     change_document(copy, schema_version=version)
     error = refusal(bundle.read, copy)
-    assert (error.code, error.details["found"], error.details["supported"]) == ("bundle_schema_unknown", version, 1)
+    assert (error.code, error.details["found"], error.details["supported"]) == ("bundle_schema_unknown", version, 2)
 
 
 BROKEN_DOCUMENTS = {
@@ -106,6 +108,22 @@ BROKEN_DOCUMENTS = {
 @pytest.mark.parametrize("changes", BROKEN_DOCUMENTS.values(), ids=BROKEN_DOCUMENTS.keys())
 def test_a_broken_document_is_refused(copy, changes):
     change_document(copy, **changes)
+    assert refusal(bundle.read, copy).code == "bundle_metadata_invalid"
+
+
+def test_each_source_needs_its_calibration_and_no_other_has_one(copy):
+    both = json.loads((copy / "bundle.json").read_text())["calibration"]
+    for wrong in ({"phone": both["phone"]}, both | {"microscope": both["phone"]}):
+        change_document(copy, calibration=wrong)
+        assert refusal(bundle.read, copy).code == "bundle_metadata_invalid"
+
+
+def test_probes_that_do_not_fit_together_are_refused(copy):
+    with np.load(copy / "probes.npz") as arrays:
+        content = dict(arrays)
+    np.savez(copy / "probes.npz", **content | {"centres": np.zeros((2, 5))})
+    files = json.loads((copy / "bundle.json").read_text())["files"]
+    change_document(copy, files=files | {"probes.npz": bundle._sha256(copy / "probes.npz")})
     assert refusal(bundle.read, copy).code == "bundle_metadata_invalid"
 
 
@@ -160,7 +178,8 @@ def pieces(tiny_bundle):
         "version": "1.0.0",
         "model": tiny_bundle / "model.keras",
         "spec": read.input,
-        "calibration": read.calibration,
+        "calibrations": read.calibrations,
+        "probes": read.probes,
         "metadata": {},
         "report": {},
         "golden": bundle.read_golden(read),

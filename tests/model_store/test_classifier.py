@@ -4,7 +4,7 @@ import pytest
 from model_store.bundle import read_golden
 from model_store.classifier import Classifier
 from model_store.images import Photo
-from model_store.prediction import interpret
+from model_store.prediction import interpret, pooled
 from tests.conftest import draw_lesion
 
 
@@ -24,9 +24,10 @@ def test_a_classifier_knows_its_bundle_and_engine(classifier):
 
 def test_a_batch_gives_one_prediction_a_photo_in_order(classifier, photos):
     predictions, output = classifier.predict(np.stack([classifier.prepare(photo) for photo in photos]))
+    evidence = classifier.evidence(output)
     assert len(predictions) == len(photos)
-    for prediction, row in zip(predictions, output.logits, strict=True):
-        expected = interpret(row, classifier.bundle.calibration)
+    for prediction, item in zip(predictions, evidence, strict=True):
+        expected = interpret(item, classifier.bundle.calibrations)
         np.testing.assert_array_equal(prediction.probabilities, expected.probabilities)
         assert prediction.ranking == expected.ranking
 
@@ -35,6 +36,22 @@ def test_one_photo_is_classified_like_the_same_photo_in_a_batch(classifier, phot
     batch, _ = classifier.predict(np.stack([classifier.prepare(photo) for photo in photos]))
     alone = classifier.classify(photos[1])
     np.testing.assert_allclose(alone.probabilities, batch[1].probabilities, atol=1e-5)
+
+
+def test_the_sender_s_word_about_the_source_is_taken_photo_by_photo(classifier, photos):
+    batch = np.stack([classifier.prepare(photo) for photo in photos])
+    predictions, output = classifier.predict(batch, ["phone", "dermoscopy", None])
+    by_probe = classifier.evidence(output)[2].source
+    assert [prediction.source for prediction in predictions] == ["phone", "dermoscopy", by_probe]
+    assert classifier.classify(photos[0], "phone").source == "phone"
+
+
+def test_source_and_strangeness_come_from_the_features(classifier, photos):
+    output = classifier.engine.run(np.stack([classifier.prepare(photo) for photo in photos]))
+    features, probes = pooled(output.feature_map), classifier.bundle.probes
+    assert [item.source for item in classifier.evidence(output)] == probes.sources(features)
+    scores = [item.ood_score for item in classifier.evidence(output)]
+    np.testing.assert_allclose(scores, probes.ood_scores(output.logits, features))
 
 
 def test_golden_photos_get_their_golden_logits(classifier):

@@ -74,7 +74,7 @@ def test_details_say_which_photo_is_refused_and_why(folder, tiny_bundle, tmp_pat
     Image.new("RGB", (300, 300)).save(folder / "ISIC_0000004.png")
     assert predict(tiny_bundle, tmp_path / "out.csv", folder, "--details") == 0
     header = (tmp_path / "out.csv").read_text().splitlines()[0]
-    assert header.split(",") == [*OFFICIAL, "malignancy", "prediction_set", "ood_score", "accepted", "refusal"]
+    assert header.split(",") == [*OFFICIAL, "malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source"]
     by_name = {row["image"]: row for row in rows(tmp_path / "out.csv")}
     assert (by_name["ISIC_0000004"]["accepted"], by_name["ISIC_0000004"]["refusal"]) == ("0", "too_dark")
     for row in by_name.values():

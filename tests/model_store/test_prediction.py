@@ -8,11 +8,13 @@ import pytest
 from model_store.classes import CODES
 from model_store.prediction import (
     Calibration,
+    Evidence,
     OperatingPoint,
     OutOfDistribution,
     Prior,
+    energy,
     interpret,
-    ood_score,
+    malignancy_score,
     probabilities,
     risk,
 )
@@ -22,6 +24,10 @@ from model_store.prediction import (
 def plain(calibration):
     """Temperature 1 and no bias: the bare softmax."""
     return replace(calibration, temperature=1.0, bias=(0.0,) * 8)
+
+
+def evidence(logits, ood_score: float = -9.0, source: str = "dermoscopy") -> Evidence:
+    return Evidence(tuple(logits), ood_score, source)
 
 
 def logits_of(*values: float) -> np.ndarray:
@@ -52,7 +58,7 @@ def test_no_finite_logit_overflows(plain, size):
     result = probabilities(np.array([[size, -size, 0, 0, 0, 0, 0, 0]]), plain)
     assert np.isfinite(result).all()
     assert result.sum() == pytest.approx(1, abs=1e-12)
-    assert np.isfinite(ood_score(np.array([[size, -size, 0, 0, 0, 0, 0, 0]]))).all()
+    assert np.isfinite(energy(np.array([[size, -size, 0, 0, 0, 0, 0, 0]]))).all()
 
 
 def test_float32_logits_are_worked_on_in_float64(plain):
@@ -64,12 +70,12 @@ def test_logits_of_another_shape_or_not_finite_are_a_mistake_of_ours(plain, bad)
     with pytest.raises(ValueError, match=r"expected|finite"):
         probabilities(bad, plain)
     with pytest.raises(ValueError, match=r"expected|finite"):
-        ood_score(bad)
+        energy(bad)
 
 
 def test_the_energy_is_minus_the_logarithm_of_the_summed_exponentials():
-    assert ood_score(np.zeros((1, 8)))[0] == pytest.approx(-math.log(8))
-    assert ood_score(logits_of(1, 2, 3, 4, 5, 6, 7, 8)[None])[0] == pytest.approx(-math.log(36))
+    assert energy(np.zeros((1, 8)))[0] == pytest.approx(-math.log(8))
+    assert energy(logits_of(1, 2, 3, 4, 5, 6, 7, 8)[None])[0] == pytest.approx(-math.log(36))
 
 
 def test_risks_sum_their_classes():
@@ -80,38 +86,62 @@ def test_risks_sum_their_classes():
 
 def test_a_prediction_tells_everything_of_one_row(plain):
     numbers = (0.10, 0.40, 0.05, 0.02, 0.30, 0.08, 0.04, 0.01)
-    prediction = interpret(logits_of(*numbers), plain)
+    prediction = interpret(evidence(logits_of(*numbers), 0.25), {"dermoscopy": plain})
     np.testing.assert_allclose(prediction.probabilities, numbers)
     assert [CODES[index] for index in prediction.ranking] == ["NV", "BKL", "MEL", "DF", "BCC", "VASC", "AK", "SCC"]
     assert prediction.malignancy == pytest.approx(0.18)
     assert prediction.urgent_risk == pytest.approx(0.11)
-    assert prediction.ood_score == pytest.approx(0)  # the exponentials sum to 1
+    assert (prediction.ood_score, prediction.source) == (0.25, "dermoscopy")
 
 
 def test_the_prediction_set_holds_what_reaches_its_own_threshold(plain):
     thresholds = replace(plain, set_thresholds=(0.125, 0.25, 0.1, 0.1, 0.1, 0.1, 0.1, 0.125))
-    even = interpret(np.zeros(8), thresholds)  # 1/8 each, exactly
+    even = interpret(evidence(np.zeros(8)), {"dermoscopy": thresholds})  # 1/8 each, exactly
     assert set(even.prediction_set) == set(CODES) - {"NV"}
-    assert interpret(logits_of(*[0.01] * 7, 0.93), thresholds).prediction_set == ("SCC",)
+    assert interpret(evidence(logits_of(*[0.01] * 7, 0.93)), {"dermoscopy": thresholds}).prediction_set == ("SCC",)
 
 
 def test_a_prediction_set_may_be_empty(plain):
-    assert interpret(np.zeros(8), replace(plain, set_thresholds=(0.5,) * 8)).prediction_set == ()
+    strict = replace(plain, set_thresholds=(0.5,) * 8)
+    assert interpret(evidence(np.zeros(8)), {"dermoscopy": strict}).prediction_set == ()
 
 
 def test_of_two_equal_probabilities_the_earlier_class_ranks_first(plain):
-    assert interpret(np.zeros(8), plain).ranking == tuple(range(8))
+    assert interpret(evidence(np.zeros(8)), {"dermoscopy": plain}).ranking == tuple(range(8))
 
 
 @pytest.mark.parametrize(("threshold", "expected"), [(-0.01, True), (0.01, False)])
 def test_above_the_threshold_a_photo_is_out_of_distribution(plain, threshold, expected):
-    strict = replace(plain, out_of_distribution=OutOfDistribution("energy", threshold))
-    assert interpret(logits_of(*[1 / 8] * 8), strict).out_of_distribution is expected
+    strict = replace(plain, out_of_distribution=OutOfDistribution("probes", threshold))
+    assert interpret(evidence(np.zeros(8), 0.0), {"dermoscopy": strict}).out_of_distribution is expected
 
 
 def test_a_certain_malignancy_is_never_above_one(plain):
-    prediction = interpret(np.array([30.0, -30, 30, 30, -30, -30, -30, 30]), plain)
+    prediction = interpret(evidence([30.0, -30, 30, 30, -30, -30, -30, 30]), {"dermoscopy": plain})
     assert prediction.malignancy <= 1.0
+
+
+def test_the_probe_chooses_the_calibration_unless_the_sender_said_where_the_photo_comes_from(calibrations):
+    logits = logits_of(0.7, 0.1, 0.1, 0.02, 0.02, 0.02, 0.02, 0.02)
+    for by_probe, said, used in (("phone", None, "phone"), ("phone", "dermoscopy", "dermoscopy")):
+        prediction = interpret(evidence(logits, source=by_probe), calibrations, said)
+        assert prediction.source == used
+        np.testing.assert_array_equal(
+            prediction.probabilities, probabilities(logits[None], calibrations[used])[0]
+        )
+    with pytest.raises(ValueError, match="unknown source"):
+        interpret(evidence(logits), calibrations, "telescope")
+
+
+@pytest.mark.parametrize(("malignancy", "score"), [(0.0, 1), (0.099, 1), (0.1, 2), (0.55, 6), (0.9, 10), (1.0, 10)])
+def test_the_score_is_one_more_than_the_thresholds_that_are_reached(calibration, malignancy, score):
+    assert malignancy_score(malignancy, calibration) == score
+
+
+def test_intervals_of_an_operating_point_survive_json(calibration):
+    point = replace(calibration.operating_points[0], sensitivity_interval=(0.8, 0.95))
+    changed = replace(calibration, operating_points=(point, *calibration.operating_points[1:]))
+    assert Calibration.from_dict(json.loads(json.dumps(changed.to_dict()))) == changed
 
 
 def test_a_calibration_survives_json(calibration):
@@ -141,6 +171,8 @@ WRONG = {
     "a point on the wrong risk": {"operating_points": (replace(URGENT, risk="malignancy"), SOON)},
     "a point on an unknown risk": {"operating_points": (URGENT, SOON, replace(SOON, name="x", risk="boredom"))},
     "two points of one name": {"operating_points": (URGENT, SOON, SOON)},
+    "eight score thresholds": {"score_thresholds": (0.5,) * 8},
+    "score thresholds that fall": {"score_thresholds": (0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1)},
     "another strangeness score": {"out_of_distribution": OutOfDistribution("mood", 0.0)},
 }
 

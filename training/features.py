@@ -1,0 +1,111 @@
+"""What the served network says of images, asked once: logits and pooled features, kept in the run's folder.
+
+The file's name holds a digest of the network, of the table and of the preparation, so that an answer can never be taken
+for that of another network or another image.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from model_store.classes import CODES
+from model_store.prediction import pooled
+from model_store.preprocessing import InputSpec, prepare, to_input
+from training.fit import Data
+
+SPLIT = "split.sha256"
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of N images: `logits` float32 (N, 8) and `features` float32 (N, C), the feature map's mean over its places."""
+
+    logits: np.ndarray
+    features: np.ndarray
+
+
+class OtherSplit(ValueError):
+    """The data's split is not the one that this run began with: its test images may have trained the network."""
+
+
+def tie(folder: Path, table: pd.DataFrame) -> None:
+    """Tie a run to its images, labels and split, or check that they are still the ones it is tied to.
+
+    Raises:
+        OtherSplit: they are others.
+    """
+    file, digest = folder / SPLIT, _table_digest(table)
+    if not file.exists():
+        file.write_text(digest)
+    elif file.read_text() != digest:
+        raise OtherSplit(f"{folder} belongs to other images or another split: take another folder, or train anew")
+
+
+def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, folder: Path) -> Answers:
+    """Ask about images of the data set; what was asked before is read.
+
+    Args:
+        model_file: a `.keras` file with the outputs [logits, feature map].
+        data: from `prepare`.
+        rows: row numbers of the images.
+        spec: how they are prepared.
+        folder: the run's.
+
+    Raises:
+        OtherSplit: see `tie`.
+    """
+    tie(folder, data.table)
+    model = None
+    width = None
+    key = hashlib.sha256(f"{_file_digest(model_file)} {_table_digest(data.table)} {spec}".encode()).hexdigest()[:12]
+    file = folder / f"answers_{key}.npy"
+    if not file.exists():
+        model = keras.saving.load_model(model_file, compile=False)
+        width = len(CODES) + model.outputs[1].shape[-1]
+        empty = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(data.table), 1 + width))
+        empty.flush()  # column 0 tells whether anybody asked; a file of zeros takes no room on the disk
+    kept = np.load(file, mmap_mode="r+")
+    todo = rows[kept[rows, 0] == 0]
+    if len(todo):
+        model = model or keras.saving.load_model(model_file, compile=False)
+        with tqdm(total=len(todo), desc="answers", unit="image", mininterval=5) as progress:
+            for start in range(0, len(todo), _BATCH):
+                batch = todo[start : start + _BATCH]
+                answers = _ask(model, [to_input(data.pixels[row], spec) for row in batch])
+                kept[batch] = np.concatenate([np.ones((len(batch), 1)), answers.logits, answers.features], axis=1)
+                kept.flush()
+                progress.update(len(batch))
+    found = np.asarray(kept[rows])
+    return Answers(found[:, 1 : 1 + len(CODES)], found[:, 1 + len(CODES) :])
+
+
+def of_photos(model_file: Path, photos: Sequence[np.ndarray], spec: InputSpec) -> Answers:
+    """Ask about photos of any size, each uint8 (H, W, 3)."""
+    model = keras.saving.load_model(model_file, compile=False)
+    parts = [
+        _ask(model, [prepare(photo, spec) for photo in photos[start : start + _BATCH]])
+        for start in tqdm(range(0, len(photos), _BATCH), desc="strangers", unit="batch", mininterval=5)
+    ]
+    return Answers(np.concatenate([p.logits for p in parts]), np.concatenate([p.features for p in parts]))
+
+
+def _ask(model: keras.Model, inputs: list[np.ndarray]) -> Answers:
+    batch = np.pad(np.stack(inputs), ((0, _BATCH - len(inputs)), (0, 0), (0, 0), (0, 0)))  # one shape, compiled once
+    logits, maps = (keras.ops.convert_to_numpy(output)[: len(inputs)] for output in model.predict_on_batch(batch))
+    return Answers(logits, pooled(maps))
+
+
+def _table_digest(table: pd.DataFrame) -> str:
+    return hashlib.sha256(table[["image", "label", "split"]].to_csv(index=False).encode()).hexdigest()
+
+
+def _file_digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
