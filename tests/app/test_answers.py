@@ -10,9 +10,14 @@ from PIL import Image
 
 from app import answers
 from app.answers import Answer, AnswerExpired
-from tests.app.conftest import WATCH, encode
+from tests.app.conftest import WATCH, encode, evidence_of
 
-ANSWER = Answer(tuple(map(float, WATCH)), ("too_dark",), ("blurred", "glare"), encode(Image.new("RGB", (38, 38))))
+ANSWER = Answer(
+    evidence_of(tuple(map(float, WATCH)), "phone"),
+    ("too_dark",),
+    ("blurred", "glare"),
+    encode(Image.new("RGB", (38, 38))),
+)
 
 
 def test_a_sealed_answer_comes_back_as_it_was(app):
