@@ -17,7 +17,7 @@ COPY model_store model_store
 COPY app app
 COPY templates templates
 COPY static static
-COPY wsgi.py gunicorn.conf.py ./
+COPY wsgi.py gunicorn.conf.py gunicorn_worker.py ./
 USER 10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --retries=3 \

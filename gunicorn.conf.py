@@ -11,7 +11,7 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 # One process holds one copy of the network; threads read uploads and write pages while it computes. No preload:
 # TensorFlow's threads do not survive the fork. docs/decisions/0002-one-worker-with-threads.md
 workers = 1
-worker_class = "gthread"
+worker_class = "gunicorn_worker.HardenedWorker"  # gthread, hardened against slow clients
 threads = int(os.environ.get("THREADS", "16"))
 preload_app = False
 # TensorFlow logs a missing GPU as an error; its real failures reach us as exceptions.

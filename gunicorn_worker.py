@@ -1,0 +1,146 @@
+"""gunicorn's worker, hardened against slow clients: they cost a connection, never a thread for long.
+
+gunicorn's own gives every new connection to a thread, reads and writes without a limit of time, and closes connections
+in its one main loop. Here the main loop collects the head of each request, and cuts off who is slower than the limits.
+"""
+
+import contextlib
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from selectors import EVENT_READ
+
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.message import Request
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+HEAD_S = 10  # for the request line and all headers
+HEAD_BYTES = 65_536  # more is handed over as it is, and refused by the limits in gunicorn.conf.py
+BODY_S = 20  # for a body, and a second more for every
+BODY_BYTES_PER_S = 50_000  # 0.4 Mbit/s: a photo of 5 MB gets two minutes
+ANSWER_S = 60  # for taking the answer
+
+
+class Connection(TConn):
+    """A connection that can be closed twice: gracefully by its thread, and again by the main loop."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.head = bytearray()  # what came of a request whose head is incomplete
+        self.closed = False
+
+    def close(self, graceful=False):
+        """Close it once; gracefully means to wait up to two seconds until the client has read everything."""
+        if not self.closed:
+            self.closed = True
+            super().close(graceful)
+
+
+@dataclass(frozen=True)
+class _Deadline:
+    """When a thread must be done with reading or writing, monotonic seconds."""
+
+    at: float
+    request: Request | None = None  # whose body is read; nothing when another thing is waited for
+
+    def is_over(self) -> bool:
+        return time.monotonic() > self.at and not (self.request and _is_read(self.request))
+
+
+def _is_read(request: Request) -> bool:
+    """Whether the body was read to its end: then it is the model that is waited for, which has its own deadline."""
+    reader = request.body.reader
+    return reader.parser is None if isinstance(reader, ChunkedReader) else reader.length == 0
+
+
+class HardenedWorker(ThreadWorker):
+    """`ThreadWorker` in which a client that sends or takes a byte now and then is cut off."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._deadlines: dict[Connection, _Deadline] = {}
+        self._served = threading.local()  # .connection: the one that this thread serves
+
+    def load_wsgi(self):
+        """Load the site, and limit how long a client may take for its answer."""
+        super().load_wsgi()
+        site = self.wsgi
+
+        def answer(environ, start_response):
+            content = site(environ, start_response)
+            self._deadlines[self._served.connection] = _Deadline(time.monotonic() + ANSWER_S)
+            return content
+
+        self.wsgi = answer
+
+    def accept(self, listener):
+        """Accept a connection and wait for its first request without a thread."""
+        try:
+            client, address = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        self.nr_conns += 1
+        self._await_head(Connection(self.cfg, client, address, listener.getsockname()))
+
+    def on_client_socket_readable(self, conn, client):
+        """Wait in the same way for the next request on a connection that was kept alive."""
+        self.poller.unregister(client)
+        self.keepalived_conns.remove(conn)
+        self._await_head(conn)
+
+    def _await_head(self, conn):
+        conn.timeout = time.monotonic() + HEAD_S
+        conn.head.clear()
+        self.pending_conns.append(conn)  # `murder_pending` closes those whose time is over
+        self.poller.register(conn.sock, EVENT_READ, partial(self._collect_head, conn))
+
+    def _collect_head(self, conn, client):
+        try:
+            data = client.recv(HEAD_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:  # the client reset the connection
+            data = b""
+        conn.head += data
+        if data and b"\r\n\r\n" not in conn.head and len(conn.head) < HEAD_BYTES:
+            return
+        self.poller.unregister(client)
+        self.pending_conns.remove(conn)
+        if not data:
+            self.nr_conns -= 1
+            conn.close()
+            return
+        conn.init()  # makes the parser, on the first request
+        conn.parser.unreader.unread(bytes(conn.head))
+        self.enqueue_req(conn)
+
+    def handle(self, conn):
+        """Serve a request, in a thread; what waits for the client must not wait in the main loop."""
+        self._served.connection = conn
+        self._deadlines[conn] = _Deadline(time.monotonic() + HEAD_S)
+        goes_on = super().handle(conn)
+        if not goes_on:
+            conn.close(graceful=True)
+        return goes_on
+
+    def handle_request(self, req, conn):
+        """Let the site answer, while the body must come at a pace."""
+        length = getattr(req.body.reader, "length", 0)
+        self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S + length / BODY_BYTES_PER_S, req)
+        return super().handle_request(req, conn)
+
+    def finish_request(self, conn, fs):
+        """Close the connection, or keep it for the next request."""
+        self._deadlines.pop(conn, None)
+        super().finish_request(conn, fs)
+
+    def murder_pending(self):
+        """Cut off who is too slow; gunicorn's main loop calls this every second."""
+        super().murder_pending()
+        for conn, deadline in self._deadlines.copy().items():  # threads change it meanwhile
+            if deadline.is_over():
+                del self._deadlines[conn]
+                with contextlib.suppress(OSError):  # closed by now
+                    conn.sock.shutdown(socket.SHUT_RDWR)  # its thread wakes up and finds the client gone

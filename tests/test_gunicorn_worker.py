@@ -1,0 +1,151 @@
+"""The real gunicorn with our worker, around a site of a few lines, against clients that are slow on purpose."""
+
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+THREADS = 2
+# The limits of gunicorn_worker.py, shortened so that a test need not wait for them.
+SETTINGS = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+import gunicorn_worker
+gunicorn_worker.HEAD_S = gunicorn_worker.BODY_S = gunicorn_worker.ANSWER_S = 3
+worker_class = gunicorn_worker.HardenedWorker
+bind, threads, keepalive, control_socket_disable = "127.0.0.1:0", {THREADS}, 30, True
+
+def post_worker_init(worker):
+    print("port", worker.sockets[0].getsockname()[1], flush=True)
+"""
+SITE = """
+import time
+
+def application(environ, start_response):
+    got = len(environ["wsgi.input"].read())
+    if environ["PATH_INFO"] == "/slow":
+        time.sleep(5)
+    content = b"x" * (50_000_000 if environ["PATH_INFO"] == "/long" else 0) or b"got %d" % got
+    start_response("200 OK", [("Content-Length", str(len(content)))])
+    return [content]
+"""
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("worker")
+    (folder / "settings.py").write_text(SETTINGS)
+    (folder / "site_of_a_few_lines.py").write_text(SITE)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "settings.py", "site_of_a_few_lines"],
+            cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+    yield int(process.stdout.readline().split()[1])
+    process.terminate()
+    assert process.wait(timeout=40) == 0
+    assert "Traceback" not in (folder / "log").read_text()
+    process.stdout.close()
+
+
+@contextlib.contextmanager
+def clients(port: int, number: int, first: bytes):
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(number)]
+        for connection in connections:
+            connection.settimeout(20)
+            connection.sendall(first)
+        yield connections
+
+
+def ask(port: int, request: bytes = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") -> tuple[bytes, float]:
+    """The end of the answer, and how long it took, seconds."""
+    started = time.monotonic()
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(request)
+        content = b""
+        while data := connection.recv(65_536):
+            content += data
+    return content[-20:], time.monotonic() - started
+
+
+def read_until(connection: socket.socket, words: bytes, times: int = 1) -> None:
+    content = b""
+    while content.count(words) < times:
+        data = connection.recv(1000)
+        assert data, content
+        content += data
+
+
+def is_cut_off(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.mark.parametrize("first", [b"", b"GE", b"GET / HTTP/1.1\r\nX: y\r\n"], ids=["nothing", "a word", "half a head"])
+def test_who_sends_no_whole_head_holds_no_thread_and_is_cut_off(port, first):
+    with clients(port, 10 * THREADS, first) as connections:
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 2
+        assert all(map(is_cut_off, connections))
+
+
+def test_a_head_in_pieces_is_put_together(port):
+    with clients(port, 1, b"") as (connection,):
+        for piece in (b"POST / HTTP/1.1\r\nHo", b"st: a\r\nContent-Length: 4\r", b"\n\r\nab", b"cd"):
+            connection.sendall(piece)
+            time.sleep(0.1)
+        read_until(connection, b"got 4")
+
+
+def test_a_connection_serves_many_requests_even_sent_at_once(port):
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"
+    with clients(port, 1, request * 3) as (connection,):
+        read_until(connection, b"got 3", times=3)
+        connection.sendall(request)
+        read_until(connection, b"got 3")
+
+
+@pytest.mark.parametrize("how", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
+def test_a_body_that_trickles_gives_its_thread_back(port, how):
+    with clients(port, THREADS, b"POST / HTTP/1.1\r\nHost: a\r\n" + how + b"\r\n\r\n") as connections:
+        until = time.monotonic() + 2
+        while time.monotonic() < until:
+            for connection in connections:
+                connection.sendall(b"1\r\na\r\n")
+            time.sleep(0.1)
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 5
+        assert all(map(is_cut_off, connections))
+
+
+def test_who_waits_for_a_slow_answer_is_not_cut_off(port):
+    request = b"POST /slow HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc"
+    answer, seconds = ask(port, request)
+    assert answer.endswith(b"got 3")
+    assert seconds > 4
+
+
+def test_who_never_takes_the_answer_gives_the_thread_back(port):
+    with clients(port, THREADS, b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n"):
+        time.sleep(0.5)
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 6
+
+
+def test_who_keeps_the_closed_connection_open_delays_nobody(port):
+    with clients(port, 1, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as (connection,):
+        read_until(connection, b"got 0")
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 1
