@@ -1,0 +1,256 @@
+"""What a clinician's table says of each photo, and of all of them together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from flask import current_app
+from flask_babel import format_decimal, gettext
+
+from app import agreement, cases, wording
+from app.cases import Case, Detail
+from app.conditions import CONDITIONS, GROUPS
+from app.results import percent
+from model_store.classes import CLASSES, CODES, Group
+from model_store.prediction import Prediction
+
+# What a reader may answer beside the eight: something that the model does not know.
+OTHER = "other"
+ANSWERS = (*CODES, OTHER)
+
+# How rows may be ordered: by number (as they were sent), by file name, by two risks from the highest.
+ORDERS = ("number", "name", "malignancy", "urgent")
+# Which rows may be shown alone. A row that still hides the model's answer is always shown, since not to is to tell.
+FILTERS = ("all", "urgent", "soon", "remarks", "disagree", "wrong")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One entry of a list to choose from."""
+
+    value: str
+    name: str
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Item:
+    """One photo of a series: its number from 1, the reader's own diagnosis (of `ANSWERS`, or empty), its mark."""
+
+    number: int
+    case: Case
+    detail: Detail | None
+    own: str = ""
+    marked: bool = False
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """One of the eight, as the table names it."""
+
+    code: str
+    name: str
+    medical_name: str
+    icd10: str
+    icdo3: str
+    percent: str
+    bar: float
+    tag: str
+    in_set: bool
+
+
+@dataclass(frozen=True)
+class Point:
+    """A named operating point and whether this photo reaches it."""
+
+    name: str
+    reached: bool
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """All that one row of the table may see.
+
+    `hidden` is true while the reader has to give a diagnosis first; then everything that the model says is empty.
+    `flags` are those of `FILTERS` that let the row through.
+    """
+
+    number: int
+    name: str
+    sealed: cases.Sealed
+    photo_url: str
+    hidden: bool
+    marked: bool
+    source: str
+    diagnoses: tuple[Diagnosis, ...]
+    prediction_set: str
+    malignancy: str
+    urgent: str
+    malignancy_order: float
+    urgent_order: float
+    points: tuple[Point, ...]
+    remarks: tuple[str, ...]
+    cannot_judge: bool
+    asked: bool
+    own: str
+    own_name: str
+    agrees: bool
+    top: str
+    truth: str
+    truth_name: str
+    right: bool
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A few sentences on all rows together: how many, and how far reader, model and truth agree."""
+
+    sentences: tuple[str, ...]
+
+
+def row(item: Item, own_first: bool) -> CaseRow:
+    """Tell everything about one photo, in the current language."""
+    case, prediction = item.case, item.case.prediction
+    hidden = own_first and not item.own
+    top = CODES[prediction.ranking[0]]
+    truth = actual(case.name)
+    shown_truth = "" if hidden else truth
+    points = () if hidden else points_of(case)
+    remarks = remarks_of(case)
+    flags = {
+        "urgent": not hidden and _reaches(case, "urgent"),
+        "soon": not hidden and (_reaches(case, "soon") or _reaches(case, "urgent")),
+        "remarks": bool(remarks),
+        "disagree": bool(item.own) and item.own != top,
+        "wrong": bool(shown_truth) and shown_truth != top,
+    }
+    return CaseRow(
+        number=item.number,
+        name=case.name,
+        sealed=cases.seal(case, item.detail),
+        photo_url=item.detail.photo_url if item.detail else "",
+        hidden=hidden,
+        marked=item.marked,
+        source=str(wording.SOURCES[prediction.source]),
+        diagnoses=() if hidden else diagnoses(prediction),
+        prediction_set="" if hidden else ", ".join(prediction.prediction_set),
+        malignancy="" if hidden else percent(prediction.malignancy),
+        urgent="" if hidden else percent(prediction.urgent_risk),
+        malignancy_order=-1.0 if hidden else round(prediction.malignancy, 6),
+        urgent_order=-1.0 if hidden else round(prediction.urgent_risk, 6),
+        points=points,
+        remarks=remarks,
+        cannot_judge=bool(case.severe),
+        asked=own_first,
+        own=item.own,
+        own_name=answer_name(item.own),
+        agrees=item.own == top,
+        top="" if hidden else top,
+        truth=shown_truth,
+        truth_name=answer_name(shown_truth),
+        right=shown_truth == top,
+        flags=tuple(name for name, raised in flags.items() if raised),
+    )
+
+
+def diagnoses(prediction: Prediction) -> tuple[Diagnosis, ...]:
+    """All eight, the most likely first."""
+    found = []
+    for index in prediction.ranking:
+        lesion_class, probability = CLASSES[index], float(prediction.probabilities[index])
+        condition = CONDITIONS[lesion_class.code]
+        found.append(
+            Diagnosis(
+                code=lesion_class.code,
+                name=str(condition.name),
+                medical_name=str(condition.medical_name),
+                icd10=lesion_class.icd10,
+                icdo3=lesion_class.icdo3,
+                percent=percent(probability),
+                bar=round(100 * probability, 1),
+                tag="" if lesion_class.group is Group.BENIGN else str(GROUPS[lesion_class.group]),
+                in_set=lesion_class.code in prediction.prediction_set,
+            )
+        )
+    return tuple(found)
+
+
+def points_of(case: Case) -> tuple[Point, ...]:
+    """The operating points of the case's calibration, from the lowest threshold of each risk to the highest."""
+    prediction = case.prediction
+    risks = {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}
+    ordered = sorted(case.calibration.operating_points, key=lambda point: (point.risk, point.threshold))
+    return tuple(Point(str(wording.point(point.name)), risks[point.risk] >= point.threshold) for point in ordered)
+
+
+def remarks_of(case: Case) -> tuple[str, ...]:
+    """What is wrong with the photo, worst first."""
+    strange = ("out_of_distribution",) if case.prediction.out_of_distribution else ()
+    return tuple(str(wording.ISSUES[code].what) for code in (*case.severe, *strange, *case.mild))
+
+
+def answer_name(code: str) -> str:
+    """A reader's or an actual diagnosis in words; empty for none."""
+    if code == OTHER:
+        return gettext("Another diagnosis")
+    return str(CONDITIONS[code].name) if code else ""
+
+
+def actual(name: str) -> str:
+    """The actual diagnosis of a file that the operator's ground truth knows, by its name without ending; else empty."""
+    return current_app.extensions["ground_truth"].get(PurePosixPath(name).stem, "")
+
+
+def in_order(rows: Sequence[CaseRow], order: str) -> tuple[CaseRow, ...]:
+    """Sort rows by one of `ORDERS`."""
+    keys = {
+        "number": lambda one: one.number,
+        "name": lambda one: (one.name.lower(), one.number),
+        "malignancy": lambda one: (-one.malignancy_order, one.number),
+        "urgent": lambda one: (-one.urgent_order, one.number),
+    }
+    return tuple(sorted(rows, key=keys[order]))
+
+
+def summary(told: Sequence[tuple[str, str, str]], failures: int) -> Summary:
+    """Put what is known of all photos into sentences.
+
+    Args:
+        told: for each photo the model's first diagnosis (empty while hidden), the reader's and the actual one.
+        failures: how many files gave no answer.
+    """
+    sentences = [gettext("Photos: %(number)s.", number=format_decimal(len(told)))]
+    if failures:
+        sentences.append(gettext("Files without an answer: %(number)s.", number=format_decimal(failures)))
+    read = [(own, top) for top, own, _ in told if own and top]
+    if read:
+        sentences.append(_agreement(gettext("Your diagnosis and the model's first are the same"), read))
+    known = [(truth, top) for top, _, truth in told if truth and top]
+    if known:
+        sentences.append(_agreement(gettext("The actual diagnosis and the model's first are the same"), known))
+    readers = [(truth, own) for _, own, truth in told if truth and own]
+    if readers:
+        sentences.append(_agreement(gettext("The actual diagnosis and yours are the same"), readers))
+    return Summary(tuple(sentences))
+
+
+def _agreement(what: str, pairs: list[tuple[str, str]]) -> str:
+    first, second = zip(*pairs, strict=True)
+    found = agreement.between(first, second)
+    counts = {"same": format_decimal(found.same), "count": format_decimal(found.count)}
+    said = gettext("%(what)s: %(same)s of %(count)s.", what=what, **counts)
+    if found.kappa is None:
+        return said
+    return said + " " + gettext("Cohen's kappa: %(kappa)s.", kappa=format_decimal(round(found.kappa, 2)))
+
+
+def _reaches(case: Case, name: str) -> bool:
+    point, prediction = case.calibration.operating_point(name), case.prediction
+    return {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold
+
+
+def model_name() -> str:
+    """Name, version and fingerprint of the bundle that answers."""
+    bundle = current_app.extensions["classifier"].bundle
+    return f"{bundle.name} {bundle.version} · {bundle.id[:12]}"

@@ -1,0 +1,182 @@
+"""One photo of a clinician's series: what the model said of it, carried by the browser, since the site keeps nothing.
+
+It travels in two parts. The case is short, so that fifty of them fit into one form; the detail holds the pictures and
+is sent only for a photo that is opened. The case is signed and names the detail's digest, so neither can be changed.
+"""
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+from flask import current_app
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from app import judging
+from app.answers import LIFETIME_S, AnswerExpired
+from model_store.classes import CODES
+from model_store.prediction import Calibration, Evidence, Prediction, pooled
+from model_store.saliency import class_activation_map
+
+MAX_NAME = 120
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is told from one photo.
+
+    Attributes:
+        name: the file's name, as the sender calls it.
+        evidence: what the network's output says.
+        said_source: "dermoscopy" or "phone" where the sender said so, else empty.
+        severe: codes of quality issues that make the photo useless.
+        mild: codes of quality issues that only make the answer less sure.
+        features: shape (C,), float16: the feature map's mean over its places.
+        detail_digest: SHA-256 of the packed `Detail`.
+    """
+
+    name: str
+    evidence: Evidence
+    said_source: str
+    severe: tuple[str, ...]
+    mild: tuple[str, ...]
+    features: np.ndarray
+    detail_digest: str
+
+    @property
+    def prediction(self) -> Prediction:
+        """By the bundle's calibration for the source that the sender said, or that the bundle's probe tells."""
+        return current_app.extensions["classifier"].interpret(self.evidence, self.said_source or None)
+
+    @property
+    def calibration(self) -> Calibration:
+        """The one that `prediction` rests on."""
+        return current_app.extensions["classifier"].bundle.calibrations[self.said_source or self.evidence.source]
+
+
+@dataclass(frozen=True)
+class Detail:
+    """The pictures of one photo.
+
+    Attributes:
+        photo_jpeg: the photo as the model saw it, as a JPEG without metadata.
+        maps: shape (8, h, w), uint8: the class activation map of each class, 255 at its strongest place.
+    """
+
+    photo_jpeg: bytes
+    maps: np.ndarray
+
+    @property
+    def photo_url(self) -> str:
+        """The photo as a data: URL."""
+        return "data:image/jpeg;base64," + base64.b64encode(self.photo_jpeg).decode("ascii")
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A case and its detail as texts, for hidden fields of a form."""
+
+    case: str
+    detail: str
+
+
+def look(data: bytes, name: str, said_source: str) -> tuple[Case, Detail]:
+    """Let the model look at a photo.
+
+    Args:
+        data: the file, as it came.
+        name: as in `Case`; its folders and whatever cannot be printed are left out.
+        said_source: as in `Case`.
+
+    Raises:
+        PhotoError: its sender can mend it.
+        Overloaded, DeadlineExceeded, EngineError: its sender can only try again.
+    """
+    seen = judging.look(data, said_source or None)
+    weights = current_app.extensions["classifier"].engine.dense_weights
+    maps = [class_activation_map(seen.feature_map, weights, index) for index in range(len(CODES))]
+    detail = Detail(seen.answer.photo_jpeg, np.rint(np.stack(maps) * 255).astype(np.uint8))
+    case = Case(
+        name=tidy(name),
+        evidence=seen.answer.evidence,
+        said_source=said_source,
+        severe=seen.answer.severe,
+        mild=seen.answer.mild,
+        features=pooled(seen.feature_map[None])[0].astype(np.float16),
+        detail_digest=hashlib.sha256(_pack(detail)).hexdigest(),
+    )
+    return case, detail
+
+
+def tidy(name: str) -> str:
+    """A file's name without folders and control characters, at most `MAX_NAME` letters."""
+    printable = "".join(letter for letter in name.replace("\\", "/") if letter.isprintable())
+    return PurePosixPath(printable).name[:MAX_NAME]
+
+
+def seal(case: Case, detail: Detail | None) -> Sealed:
+    """Sign a case of the current application's bundle; without the detail, its text is empty."""
+    signed = _serializer().dumps(
+        {
+            "name": case.name,
+            "logits": case.evidence.logits,
+            "ood_score": case.evidence.ood_score,
+            "source": case.evidence.source,
+            "said_source": case.said_source,
+            "severe": case.severe,
+            "mild": case.mild,
+            "features": base64.b64encode(case.features.tobytes()).decode("ascii"),
+            "detail": case.detail_digest,
+        }
+    )
+    return Sealed(signed, base64.b64encode(_pack(detail)).decode("ascii") if detail else "")
+
+
+def unseal(text: str) -> Case:
+    """Read a sealed case back.
+
+    Raises:
+        AnswerExpired: it is not one of ours, of another bundle, or too old.
+    """
+    try:
+        content = _serializer().loads(text, max_age=LIFETIME_S)
+    except BadData as error:
+        raise AnswerExpired() from error
+    return Case(
+        name=content["name"],
+        evidence=Evidence(tuple(content["logits"]), content["ood_score"], content["source"]),
+        said_source=content["said_source"],
+        severe=tuple(content["severe"]),
+        mild=tuple(content["mild"]),
+        features=np.frombuffer(base64.b64decode(content["features"]), np.float16),
+        detail_digest=content["detail"],
+    )
+
+
+def unseal_detail(text: str, case: Case) -> Detail:
+    """Read the detail of a case back.
+
+    Raises:
+        AnswerExpired: it is not this case's.
+    """
+    try:
+        packed = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise AnswerExpired() from error
+    if hashlib.sha256(packed).hexdigest() != case.detail_digest:
+        raise AnswerExpired()
+    height, width = packed[0], packed[1]
+    end = 2 + len(CODES) * height * width
+    maps = np.frombuffer(packed[2:end], np.uint8).reshape(len(CODES), height, width)
+    return Detail(packed[end:], maps)
+
+
+def _pack(detail: Detail) -> bytes:
+    """Height and width of the maps, a byte each, then the maps, then the photo."""
+    return bytes(detail.maps.shape[1:]) + detail.maps.tobytes() + detail.photo_jpeg
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    bundle = current_app.extensions["classifier"].bundle
+    return URLSafeTimedSerializer(current_app.secret_key, salt=f"case {bundle.id}")

@@ -1,0 +1,269 @@
+"""For clinicians: many photos at once, one opened, several of one person, operating points, files to take away."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, current_app, render_template, request
+from flask_wtf.csrf import generate_csrf
+
+from app import archives, case_rows, cases, opened_photo, person_lesions, points_at_prevalence, problems, wording
+from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
+from app.exports import fhir, tables
+from app.i18n import LANGUAGES
+from app.uploads import MissingPhoto
+from model_store.errors import ModelStoreError, PhotoError
+from model_store.prediction import SOURCES
+
+blueprint = Blueprint("clinician", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>/clinician")
+
+LIMIT = 50  # photos of a series that the browser sends one by one
+PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
+UNPACKED_FACTOR = 5  # how much larger an archive's content may be than an upload
+
+
+@blueprint.url_value_preprocessor
+def _drop_language(_endpoint: str | None, values: dict | None) -> None:
+    if values:
+        values.pop("language", None)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that gave no answer: its name, the error's code and what that means."""
+
+    name: str
+    code: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SeriesPage:
+    """All that templates/clinician/series.html may see: the form for photos, and the table of those that came."""
+
+    limit: int
+    plain_limit: int
+    limit_mb: int
+    sources: tuple[Choice, ...]
+    rows: tuple[CaseRow, ...]
+    failures: tuple[Failure, ...]
+    own_first: bool
+    orders: tuple[Choice, ...]
+    filters: tuple[Choice, ...]
+    answers: tuple[Choice, ...]
+    shown: str
+    research: bool
+    summary: case_rows.Summary
+    csrf: str
+
+
+@blueprint.get("")
+def series() -> str:
+    """The form, and an empty table that a script fills."""
+    return _series([], [], own_first=False)
+
+
+@blueprint.post("")
+def results() -> str:
+    """Answer all photos of a form in one page, or show such a page again: sorted, filtered, with diagnoses given.
+
+    Raises:
+        MissingPhoto: there is none.
+        AnswerExpired: an answer that came back is too old.
+    """
+    own_first = "own_first" in request.form
+    if "case" in request.form or "failed" in request.form:
+        return _series(_items(), _failed(), own_first)
+    items, failures = [], []
+    for name, content in _files():
+        if len(items) + len(failures) >= PLAIN_LIMIT:
+            failures.append((name, "too_many_photos"))
+            continue
+        try:
+            if isinstance(content, ModelStoreError):
+                raise content
+            items.append(Item(len(items) + 1, *cases.look(content, name, _said_source())))
+        except ModelStoreError as error:
+            failures.append((name, error.code))
+    if not items and not failures:
+        raise MissingPhoto()
+    return _series(items, failures, own_first)
+
+
+@blueprint.post("/photo")
+def photo() -> str:
+    """Answer one photo of a series with its row, for the script.
+
+    Raises:
+        MissingPhoto, PhotoError: the file gives no answer.
+        Overloaded, DeadlineExceeded, EngineError: the script may try again.
+    """
+    (name, content) = next(_files(), ("", MissingPhoto()))
+    if isinstance(content, ModelStoreError):
+        raise content
+    case, detail = cases.look(content, name, _said_source())
+    return _row(Item(_number(), case, detail))
+
+
+@blueprint.post("/row")
+def row() -> str:
+    """Show a row again once its reader has given a diagnosis, for the script."""
+    case = cases.unseal(request.form["case"])
+    own = request.form.get("own", "")
+    detail = cases.unseal_detail(request.form["detail"], case)
+    return _row(Item(_number(), case, detail, own if own in ANSWERS else ""))
+
+
+@blueprint.post("/summary")
+def summary() -> str:
+    """The sentences on a whole series, for the script: each `told` is a row's first, own and actual diagnosis."""
+    told = [tuple(text.split(" ")) for text in request.form.getlist("told")]
+    if any(len(row) != 3 or not {*row} <= {*ANSWERS, "-"} for row in told):
+        told = []
+    rows = [tuple("" if code == "-" else code for code in row) for row in told]
+    return render_template("clinician/_summary.html", summary=case_rows.summary(rows, _number("failures")))
+
+
+@blueprint.post("/open")
+def opened() -> str:
+    """One photo with everything about it, and where the network looked for one class.
+
+    Raises:
+        AnswerExpired: the answer is too old.
+    """
+    case = cases.unseal(request.form["case"])
+    detail = cases.unseal_detail(request.form["detail"], case)
+    return render_template("clinician/photo.html", page=opened_photo.page(case, detail, request.form))
+
+
+@blueprint.post("/person")
+def person() -> str:
+    """The marked lesions as one person's: which is least like the others.
+
+    Raises:
+        TooFewLesions: fewer than three are marked.
+        AnswerExpired: an answer is too old.
+    """
+    marked = [item for item in _items() if item.marked]
+    return render_template("clinician/person.html", page=person_lesions.page(marked))
+
+
+@blueprint.get("/operating-points")
+def points() -> str:
+    """What each operating point is worth at the reader's prevalence."""
+    return render_template("clinician/points.html", page=points_at_prevalence.page(request.args))
+
+
+@blueprint.post("/export/<any(csv,json,fhir):kind>")
+def export(kind: str) -> Response:
+    """The series as a file.
+
+    Raises:
+        AnswerExpired: an answer is too old.
+    """
+    items, bundle = _items(), current_app.extensions["classifier"].bundle
+    if kind == "csv":
+        return _download(tables.isic_csv(items), "text/csv; charset=utf-8", "skin-check.csv")
+    if kind == "json":
+        failures = [(failure.name, failure.code) for failure in _told(_failed())]
+        return _download(tables.json_text(items, failures, bundle), "application/json", "skin-check.json")
+    return _download(fhir.fhir_text(items, bundle), fhir.MEDIA_TYPE, "skin-check.fhir.json")
+
+
+def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
+    """Name and content of each photo in the form, those inside archives among them; or what is wrong with it."""
+    limit_bytes = UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"]
+    for file in request.files.getlist("photo"):
+        if not file.filename:
+            continue
+        data = file.stream.read()
+        if not archives.is_archive(data):
+            yield file.filename, data
+            continue
+        try:
+            yield from archives.photos(data, limit_bytes)
+        except PhotoError as error:
+            yield file.filename, error
+
+
+def _items() -> list[Item]:
+    """The cases of a form, in the order of their rows; what stands beside them is aligned by position."""
+    form = request.form
+    sealed = form.getlist("case")[:LIMIT]
+    details, owns, numbers = form.getlist("detail"), form.getlist("own"), form.getlist("number")
+    items = []
+    for index, text in enumerate(sealed):
+        case = cases.unseal(text)
+        detail = cases.unseal_detail(details[index], case) if index < len(details) and details[index] else None
+        own = owns[index] if index < len(owns) and owns[index] in ANSWERS else ""
+        number = numbers[index] if index < len(numbers) and numbers[index].isdecimal() else str(index + 1)
+        items.append(Item(int(number[:3]), case, detail, own, number in form.getlist("marked")))
+    return items
+
+
+def _failed() -> list[tuple[str, str]]:
+    """Name and code of each file without an answer, as the form brought them back: `code name`."""
+    pairs = [text.partition(" ") for text in request.form.getlist("failed")[:LIMIT]]
+    return [(name, code) for code, _, name in pairs]
+
+
+def _told(failures: list[tuple[str, str]]) -> list[Failure]:
+    return [
+        Failure(cases.tidy(name), code, str(problems.PROBLEMS[code].title))
+        for name, code in failures
+        if code in problems.PROBLEMS
+    ]
+
+
+def _said_source() -> str:
+    said = request.form.get("source", "")
+    return said if said in SOURCES else ""
+
+
+def _number(field: str = "number") -> int:
+    text = request.form.get(field, "")
+    return int(text) if text.isdecimal() and len(text) < 4 else 0
+
+
+def _row(item: Item) -> str:
+    own_first = "own_first" in request.form
+    return render_template(
+        "clinician/_row.html", row=case_rows.row(item, own_first), csrf=generate_csrf(), answers=_answers(), shown="all"
+    )
+
+
+def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool) -> str:
+    order, shown = request.form.get("order", ""), request.form.get("show", "")
+    order, shown = order if order in ORDERS else ORDERS[0], shown if shown in FILTERS else FILTERS[0]
+    rows = [case_rows.row(item, own_first) for item in items]
+    told = _told(failures)
+    page = SeriesPage(
+        limit=LIMIT,
+        plain_limit=PLAIN_LIMIT,
+        limit_mb=current_app.extensions["config"].max_upload_mb,
+        sources=tuple(Choice(code, str(wording.SOURCES[code])) for code in SOURCES),
+        rows=case_rows.in_order(rows, order),
+        failures=tuple(told),
+        own_first=own_first,
+        orders=tuple(Choice(name, str(wording.ORDERS[name]), name == order) for name in ORDERS),
+        filters=tuple(Choice(name, str(wording.FILTERS[name]), name == shown) for name in FILTERS if _useful(name)),
+        answers=_answers(),
+        shown=shown,
+        research=bool(current_app.extensions["ground_truth"]),
+        summary=case_rows.summary([(row.top, row.own, row.truth) for row in rows], len(told)),
+        csrf=generate_csrf(),
+    )
+    return render_template("clinician/series.html", page=page)
+
+
+def _useful(name: str) -> bool:
+    return name != "wrong" or bool(current_app.extensions["ground_truth"])
+
+
+def _answers() -> tuple[Choice, ...]:
+    return tuple(Choice(code, case_rows.answer_name(code)) for code in ANSWERS)
+
+
+def _download(text: str | bytes, media_type: str, name: str) -> Response:
+    response = Response(text, content_type=media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response

@@ -1,0 +1,150 @@
+"""The series as a FHIR R4 Bundle: the model as Device, what it measured as Observations, a preliminary report a photo.
+
+Nothing names a person: whoever imports it puts the subject in.
+"""
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from app.case_rows import Item
+from app.exports.tables import NOTICE
+from model_store.bundle import Bundle
+from model_store.classes import CLASSES, CODES, LesionClass
+
+MEDIA_TYPE = "application/fhir+json"
+ICD_10 = "http://hl7.org/fhir/sid/icd-10"
+ICD_O_3 = "http://terminology.hl7.org/CodeSystem/icd-o-3"
+UCUM = "http://unitsofmeasure.org"
+# Whoever reads a resource by machine learns that no person asserted it.
+_BY_MACHINE = {
+    "security": [
+        {
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            "code": "AIAST",
+            "display": "Artificial Intelligence asserted",
+        }
+    ]
+}
+_NAMES = {
+    "MEL": "Melanoma",
+    "NV": "Melanocytic naevus",
+    "BCC": "Basal cell carcinoma",
+    "AK": "Actinic keratosis",
+    "BKL": "Benign keratosis",
+    "DF": "Dermatofibroma",
+    "VASC": "Vascular lesion",
+    "SCC": "Squamous cell carcinoma",
+}
+
+
+def fhir_text(items: Sequence[Item], bundle: Bundle, now: datetime | None = None) -> str:
+    """A `collection` Bundle in FHIR's JSON, version R4 (4.0.1).
+
+    Args:
+        items: the photos.
+        bundle: that answered.
+        now: when the reports are issued; the current time when left out.
+    """
+    issued = (now or datetime.now(UTC)).isoformat(timespec="seconds")
+    device_url = _url()
+    entries = [{"fullUrl": device_url, "resource": _device(bundle)}]
+    for item in items:
+        probabilities_url, malignancy_url = _url(), _url()
+        entries += [
+            {"fullUrl": probabilities_url, "resource": _probabilities(item, device_url, issued)},
+            {"fullUrl": malignancy_url, "resource": _malignancy(item, device_url, issued)},
+            {"fullUrl": _url(), "resource": _report(item, [probabilities_url, malignancy_url], issued)},
+        ]
+    content = {"resourceType": "Bundle", "type": "collection", "timestamp": issued, "entry": entries}
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def _url() -> str:
+    return f"urn:uuid:{uuid.uuid4()}"
+
+
+def _device(bundle: Bundle) -> dict:
+    return {
+        "resourceType": "Device",
+        "identifier": [{"system": "urn:ietf:rfc:3986", "value": f"urn:sha256:{bundle.id}"}],
+        "status": "active",
+        "deviceName": [{"name": bundle.name, "type": "model-name"}],
+        "version": [{"value": bundle.version}],
+        "type": {"text": "Image classifier for photos of skin lesions"},
+        "note": [{"text": "Not a registered medical device."}],
+    }
+
+
+def _probabilities(item: Item, device_url: str, issued: str) -> dict:
+    prediction = item.case.prediction
+    components = [
+        {"code": _concept(CLASSES[index]), "valueQuantity": _share(prediction.probabilities[index])}
+        for index in prediction.ranking
+    ]
+    return _observation(item, "Calibrated probabilities of eight diagnoses", device_url, issued) | {
+        "component": components
+    }
+
+
+def _malignancy(item: Item, device_url: str, issued: str) -> dict:
+    prediction = item.case.prediction
+    points = ", ".join(
+        f"{point.name}: {point.risk} at or above {point.threshold:.4f}"
+        for point in item.case.calibration.operating_points
+    )
+    return _observation(item, "Probability of melanoma, carcinoma or actinic keratosis", device_url, issued) | {
+        "valueQuantity": _share(prediction.malignancy),
+        "component": [
+            {
+                "code": {"text": "Probability of melanoma or squamous cell carcinoma"},
+                "valueQuantity": _share(prediction.urgent_risk),
+            },
+            {
+                "code": {"text": "Photo unlike those that the model learnt from"},
+                "valueBoolean": prediction.out_of_distribution,
+            },
+        ],
+        "method": {"text": f"Operating points: {points}"},
+    }
+
+
+def _observation(item: Item, code: str, device_url: str, issued: str) -> dict:
+    remarks = " ".join((*item.case.severe, *item.case.mild))
+    return {
+        "resourceType": "Observation",
+        "meta": _BY_MACHINE,
+        "status": "preliminary",
+        "code": {"text": code},
+        "issued": issued,
+        "device": {"reference": device_url},
+        "note": [{"text": f"{NOTICE} Photo: {item.case.name}. Quality remarks: {remarks or 'none'}."}],
+    }
+
+
+def _report(item: Item, results: Sequence[str], issued: str) -> dict:
+    prediction = item.case.prediction
+    in_set = [CLASSES[CODES.index(code)] for code in prediction.prediction_set]
+    report = {
+        "resourceType": "DiagnosticReport",
+        "meta": _BY_MACHINE,
+        "status": "preliminary",
+        "code": {"text": "Classification of a skin lesion's photo by a model"},
+        "issued": issued,
+        "result": [{"reference": url} for url in results],
+        "conclusion": f"{NOTICE} Prediction set at {item.case.calibration.set_coverage:.0%} coverage: "
+        f"{', '.join(prediction.prediction_set) or 'empty'}.",
+    }
+    return report | ({"conclusionCode": [_concept(lesion_class) for lesion_class in in_set]} if in_set else {})
+
+
+def _concept(lesion_class: LesionClass) -> dict:
+    coding = [{"system": ICD_10, "code": lesion_class.icd10.removesuffix(".-")}]
+    if lesion_class.icdo3:
+        coding.append({"system": ICD_O_3, "code": lesion_class.icdo3})
+    return {"coding": coding, "text": _NAMES[lesion_class.code]}
+
+
+def _share(probability: float) -> dict:
+    return {"value": round(100 * float(probability), 2), "unit": "%", "system": UCUM, "code": "%"}

@@ -1,0 +1,81 @@
+"""The series as the official ISIC table and as JSON."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from app.case_rows import Item, actual
+from model_store.bundle import Bundle
+from model_store.classes import CLASSES, CODES
+from model_store.prediction import malignancy_score
+
+COLUMNS = ("image", *CODES, "UNK")  # ISIC 2019, task 1
+NOTICE = "AI estimate, not a diagnosis. A doctor makes the diagnosis."
+_FORMULA = ("=", "+", "-", "@")  # a spreadsheet would compute a cell that begins so
+
+
+def isic_csv(items: Sequence[Item]) -> str:
+    """The official ISIC 2019 columns, a row a photo: its name without the ending, and the calibrated probabilities.
+
+    UNK is 0, since the model cannot give it. Names are made unique by a number.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for item, name in zip(items, _unique_names(items), strict=True):
+        writer.writerow([name, *map(float, item.case.prediction.probabilities), 0.0])
+    return file.getvalue()
+
+
+def json_text(items: Sequence[Item], failures: Sequence[tuple[str, str]], bundle: Bundle) -> str:
+    """Everything that the table shows, for programs; `failures` are names and error codes."""
+    content = {
+        "notice": NOTICE,
+        "model": {"name": bundle.name, "version": bundle.version, "id": bundle.id},
+        "classes": [{"code": c.code, "icd10": c.icd10, "icdo3": c.icdo3, "group": c.group.value} for c in CLASSES],
+        "photos": [_photo(item) for item in items],
+        "failures": [{"name": name, "code": code} for name, code in failures],
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+
+
+def _photo(item: Item) -> dict:
+    case, prediction = item.case, item.case.prediction
+    risks = {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk}
+    return {
+        "name": case.name,
+        "source": prediction.source,
+        "source_said_by_sender": bool(case.said_source),
+        "ranking": [CODES[index] for index in prediction.ranking],
+        "probabilities": dict(zip(CODES, map(float, prediction.probabilities), strict=True)),
+        "prediction_set": list(prediction.prediction_set),
+        "prediction_set_coverage": case.calibration.set_coverage,
+        "risks": risks,
+        "malignancy_score": malignancy_score(prediction.malignancy, case.calibration),
+        "operating_points": [
+            {
+                "name": point.name,
+                "risk": point.risk,
+                "threshold": point.threshold,
+                "reached": risks[point.risk] >= point.threshold,
+            }
+            for point in case.calibration.operating_points
+        ],
+        "out_of_distribution": {"score": prediction.ood_score, "flag": prediction.out_of_distribution},
+        "quality": {"severe": list(case.severe), "mild": list(case.mild)},
+        "own_diagnosis": item.own or None,
+        "actual_diagnosis": actual(case.name) or None,
+    }
+
+
+def _unique_names(items: Sequence[Item]) -> list[str]:
+    taken: dict[str, int] = {}
+    names = []
+    for item in items:
+        stem = PurePosixPath(item.case.name).stem
+        name = f"_{stem[1:]}" if stem.startswith(_FORMULA) else stem
+        taken[name] = taken.get(name, 0) + 1
+        names.append(name if taken[name] == 1 else f"{name} ({taken[name]})")
+    return names

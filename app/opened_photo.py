@@ -1,0 +1,106 @@
+"""One photo opened: where the network looked, and every number."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask_babel import format_percent, gettext
+from flask_wtf.csrf import generate_csrf
+
+from app import case_rows, cases, overlay, wording
+from app.case_rows import Choice, Diagnosis, Point
+from app.results import percent
+from model_store.classes import CLASSES, CODES
+
+OVERLAY_OPACITY = 60  # percent, at first
+SIDE_PX = 380
+
+
+@dataclass(frozen=True)
+class PhotoPage:
+    """All that templates/clinician/photo.html may see: one photo with everything about it."""
+
+    name: str
+    sealed: cases.Sealed
+    photo_url: str
+    overlay_url: str
+    overlay_empty: bool
+    opacity: int
+    classes: tuple[Choice, ...]
+    class_name: str
+    diagnoses: tuple[Diagnosis, ...]
+    prediction_set: str
+    coverage: str
+    malignancy: str
+    urgent: str
+    points: tuple[Point, ...]
+    remarks: tuple[str, ...]
+    source: str
+    source_said: bool
+    numbers: tuple[tuple[str, str], ...]
+    truth_name: str
+    model: str
+    csrf: str
+
+
+def page(case: cases.Case, detail: cases.Detail, asked: Mapping[str, str]) -> PhotoPage:
+    """Everything about one photo; `asked` may name a `class` to draw, and the overlay's `opacity` in percent."""
+    prediction, calibration = case.prediction, case.calibration
+    wanted = asked.get("class", "")
+    code = wanted if wanted in CODES else CODES[prediction.ranking[0]]
+    opacity = asked.get("opacity", "")
+    saliency = detail.maps[CODES.index(code)]
+    ranked = case_rows.diagnoses(prediction)
+    return PhotoPage(
+        name=case.name,
+        sealed=cases.seal(case, detail),
+        photo_url=detail.photo_url,
+        overlay_url=overlay.picture(saliency, SIDE_PX),
+        overlay_empty=not saliency.any(),
+        opacity=min(int(opacity), 100) if opacity.isdecimal() and len(opacity) < 4 else OVERLAY_OPACITY,
+        classes=tuple(Choice(one.code, f"{one.name} ({one.code}), {one.percent}", one.code == code) for one in ranked),
+        class_name=case_rows.answer_name(code),
+        diagnoses=ranked,
+        prediction_set=", ".join(prediction.prediction_set),
+        coverage=format_percent(calibration.set_coverage),
+        malignancy=percent(prediction.malignancy),
+        urgent=percent(prediction.urgent_risk),
+        points=case_rows.points_of(case),
+        remarks=case_rows.remarks_of(case),
+        source=str(wording.SOURCES[prediction.source]),
+        source_said=bool(case.said_source),
+        numbers=_numbers(case),
+        truth_name=case_rows.answer_name(case_rows.actual(case.name)),
+        model=case_rows.model_name(),
+        csrf=generate_csrf(),
+    )
+
+
+def _numbers(case: cases.Case) -> tuple[tuple[str, str], ...]:
+    """Name and value of every number, unrounded as far as it says anything."""
+    prediction, calibration = case.prediction, case.calibration
+    logits = zip(CLASSES, case.evidence.logits, prediction.probabilities, calibration.set_thresholds, strict=True)
+    rows = [
+        (
+            gettext("%(code)s: logit, probability, threshold of the prediction set", code=one.code),
+            f"{logit:.4f}, {probability:.6f}, {threshold:.6f}",
+        )
+        for one, logit, probability, threshold in logits
+    ]
+    rows += [
+        (
+            gettext("Operating point %(name)s: risk, threshold", name=point.name),
+            f"{point.risk}, {point.threshold:.6f}",
+        )
+        for point in calibration.operating_points
+    ]
+    strange = calibration.out_of_distribution
+    rows += [
+        (gettext("Malignancy: summed probability of MEL, BCC, AK and SCC"), f"{prediction.malignancy:.6f}"),
+        (gettext("Urgent risk: summed probability of MEL and SCC"), f"{prediction.urgent_risk:.6f}"),
+        (
+            gettext("Out-of-distribution score, threshold"),
+            f"{prediction.ood_score:.4f}, {strange.threshold:.4f}",
+        ),
+        (gettext("Temperature of the calibration"), f"{calibration.temperature:.4f}"),
+    ]
+    return tuple(rows)

@@ -1,0 +1,59 @@
+"""What a threshold is worth in a practice: predictive values at the prevalence that its reader enters."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One named threshold as the bundle's evaluation measured it on its test photos of one source.
+
+    Attributes:
+        name, risk, threshold: as in `prediction.OperatingPoint`.
+        sensitivity, specificity: shares in [0, 1].
+    """
+
+    name: str
+    risk: str
+    threshold: float
+    sensitivity: float
+    specificity: float
+
+
+@dataclass(frozen=True)
+class PredictiveValues:
+    """Shares in [0, 1]; None where nobody is called, or nobody is left."""
+
+    positive: float | None
+    negative: float | None
+    called: float
+
+
+def measured(report: dict, source: str) -> tuple[Measured, ...]:
+    """The operating points of a bundle's report for one source, from the lowest threshold to the highest.
+
+    Empty where the evaluation had no photos of that source. A share may stand alone or with its interval, as `value`.
+    """
+    points = report.get("sets", {}).get(source, {}).get("operating_points", [])
+    found = [
+        Measured(p["name"], p["risk"], p["threshold"], _share(p["sensitivity"]), _share(p["specificity"]))
+        for p in points
+        if _share(p["sensitivity"]) is not None and _share(p["specificity"]) is not None
+    ]
+    return tuple(sorted(found, key=lambda point: (point.risk, point.threshold)))
+
+
+def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> PredictiveValues:
+    """Bayes' rule: how many of those at or above a threshold have the disease, and how many below it have not.
+
+    Args:
+        sensitivity, specificity, prevalence: shares in [0, 1].
+    """
+    true_positive, false_positive = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    false_negative, true_negative = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
+    called = true_positive + false_positive
+    left = false_negative + true_negative
+    return PredictiveValues(true_positive / called if called else None, true_negative / left if left else None, called)
+
+
+def _share(figure: float | dict | None) -> float | None:
+    return figure["value"] if isinstance(figure, dict) else figure

@@ -1,0 +1,104 @@
+"""Several lesions of one person: the one least like the others, and how far that can be trusted."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from flask import current_app
+from flask_babel import format_decimal, format_percent
+from flask_wtf.csrf import generate_csrf
+
+from app import cases
+from app.case_rows import Item
+from app.results import percent
+from model_store.classes import CODES
+from model_store.errors import ModelStoreError
+from model_store.ugly_duckling import MIN_LESIONS, strangeness
+
+
+class TooFewLesions(ModelStoreError):
+    """The odd one out needs others."""
+
+    def __init__(self) -> None:
+        super().__init__("too_few_lesions", number=MIN_LESIONS)
+
+
+@dataclass(frozen=True)
+class PersonLesion:
+    """One lesion among a person's: how far it lies from the others, as text and as length of a bar in percent."""
+
+    name: str
+    photo_url: str
+    distance: str
+    bar: float
+    melanoma: str
+    melanoma_rank: int
+    malignancy: str
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """How often the odd one out was the melanoma, for one number of lesions."""
+
+    count: str
+    by_distance: str
+    by_probability: str
+    by_chance: str
+
+
+@dataclass(frozen=True)
+class PersonPage:
+    """All that templates/clinician/person.html may see: the lesions, the least like the others first."""
+
+    lesions: tuple[PersonLesion, ...]
+    sealed: tuple[cases.Sealed, ...]
+    measurements: tuple[Measurement, ...]
+    melanomas: str
+    csrf: str
+
+
+def page(items: Sequence[Item]) -> PersonPage:
+    """Compare lesions of one person.
+
+    Raises:
+        TooFewLesions: there are fewer than three.
+    """
+    if len(items) < MIN_LESIONS:
+        raise TooFewLesions()
+    features = np.stack([item.case.features for item in items])
+    strange = strangeness(features)
+    melanoma = np.array([item.case.prediction.probabilities[CODES.index("MEL")] for item in items])
+    by_melanoma = list(np.argsort(-melanoma, kind="stable"))
+    lesions = [
+        PersonLesion(
+            name=items[index].case.name,
+            photo_url=items[index].detail.photo_url if items[index].detail else "",
+            distance=format_decimal(round(float(strange[index]), 3)),
+            bar=round(100 * float(strange[index] / max(strange.max(), 1e-9)), 1),
+            melanoma=percent(melanoma[index]),
+            melanoma_rank=by_melanoma.index(index) + 1,
+            malignancy=percent(items[index].case.prediction.malignancy),
+        )
+        for index in np.argsort(-strange, kind="stable")
+    ]
+    measured = current_app.extensions["classifier"].bundle.report.get("ugly_duckling", {"lesions": []})
+    known = [one for one in measured["lesions"] if one["by_distance"]]
+    return PersonPage(
+        lesions=tuple(lesions),
+        sealed=tuple(cases.seal(item.case, item.detail) for item in items),
+        measurements=tuple(
+            Measurement(
+                format_decimal(one["count"]),
+                _with_interval(one["by_distance"]),
+                _with_interval(one["by_melanoma_probability"]),
+                format_percent(one["by_chance"]),
+            )
+            for one in known
+        ),
+        melanomas=format_decimal(max((one["melanomas"] for one in known), default=0)),
+        csrf=generate_csrf(),
+    )
+
+
+def _with_interval(figure: dict) -> str:
+    return f"{format_percent(figure['value'])} ({format_percent(figure['low'])}–{format_percent(figure['high'])})"

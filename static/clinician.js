@@ -1,0 +1,302 @@
+// Sends the photos of a series one after the other and puts each answer into the table as it comes. Without this script
+// the form sends all of them at once, and the server makes the same table.
+"use strict";
+
+document.documentElement.classList.add("scripted");
+
+const photosForm = document.getElementById("photos");
+const casesForm = document.getElementById("cases");
+const input = photosForm.querySelector('input[type="file"]');
+const state = document.getElementById("state");
+const queueList = document.getElementById("queue");
+const rows = document.getElementById("rows");
+const results = document.getElementById("results");
+const failures = document.getElementById("failures");
+const text = photosForm.dataset;
+const MAX_TRIES = 8;
+const LONGEST_WAIT_S = 60;
+
+const waiting = []; // {name, blob, number, place}
+let count = rows.children.length;
+let working = false;
+let answered = 0;
+
+const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
+const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+const token = () => photosForm.elements.csrf_token.value;
+
+// The pictures stay in their rows: with fifty of them the form of the whole table would be too large.
+document.getElementById("details").replaceChildren();
+
+// Taking photos in
+
+async function take(files) {
+  if (files.some(isArchive) && !canOpenArchives()) {
+    photosForm.submit(); // the server can open it
+    return;
+  }
+  for (const file of files) {
+    if (!isArchive(file)) {
+      enqueue(file.name, file);
+      continue;
+    }
+    try {
+      for (const { name, blob } of await openArchive(file)) enqueue(name, blob);
+    } catch {
+      fail(file.name, text.textArchive, null);
+    }
+  }
+  work();
+}
+
+function enqueue(name, blob) {
+  if (count >= Number(text.limit)) return fail(name, text.textTooMany, null);
+  if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, null);
+  count += 1;
+  waiting.push({ name, blob, number: count, place: addPlace(name) });
+}
+
+function addPlace(name) {
+  const place = document.createElement("li");
+  const [label, progress, said] = ["span", "progress", "span"].map((kind) => document.createElement(kind));
+  label.textContent = name;
+  progress.value = 0;
+  progress.setAttribute("aria-label", name);
+  said.textContent = text.textWaiting;
+  place.append(label, progress, said);
+  queueList.append(place);
+  return { element: place, progress, say: (words) => { said.textContent = words; } };
+}
+
+async function work() {
+  if (working) return;
+  working = true;
+  queueList.setAttribute("aria-busy", "true");
+  while (waiting.length) {
+    tell();
+    await answer(waiting.shift());
+  }
+  working = false;
+  queueList.removeAttribute("aria-busy");
+  tell();
+  summarize();
+}
+
+function tell() {
+  state.textContent = fill(text.textProgress, { done: answered, left: waiting.length + (working ? 1 : 0) });
+}
+
+async function answer(photo) {
+  for (let attempt = 1; ; attempt += 1) {
+    const reply = await send(photo).catch(() => null);
+    if (reply?.ok) {
+      photo.place.element.remove();
+      answered += 1;
+      addRow(reply.body);
+      return;
+    }
+    const busy = reply && [429, 503].includes(reply.status) && reply.retryAfter;
+    if (!busy || attempt === MAX_TRIES) {
+      photo.place.element.remove();
+      const mayRetry = !reply || reply.status >= 500 || reply.status === 429;
+      fail(photo.name, reply?.title || text.textBroken, mayRetry ? photo : null);
+      return;
+    }
+    photo.place.say(text.textAgain);
+    await sleep(Math.min(busy, LONGEST_WAIT_S));
+  }
+}
+
+function send(photo) {
+  const body = new FormData();
+  body.append("csrf_token", token());
+  body.append("source", photosForm.elements.source.value);
+  if (photosForm.elements.own_first.checked) body.append("own_first", "1");
+  body.append("number", photo.number);
+  body.append("photo", photo.blob, photo.name);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest(); // fetch tells nothing about an upload's progress
+    request.open("POST", text.photoUrl);
+    request.setRequestHeader("Accept", "application/problem+json");
+    photo.place.say(text.textSending);
+    request.upload.addEventListener("progress", (event) => {
+      if (event.lengthComputable) photo.place.progress.value = event.loaded / event.total;
+    });
+    request.upload.addEventListener("load", () => {
+      photo.place.progress.removeAttribute("value");
+      photo.place.say(text.textLooking);
+    });
+    request.addEventListener("load", () => {
+      const problem = request.status === 200 ? {} : parse(request.responseText);
+      resolve({
+        ok: request.status === 200,
+        status: request.status,
+        body: request.responseText,
+        title: problem.title,
+        retryAfter: Number(request.getResponseHeader("Retry-After")),
+      });
+    });
+    request.addEventListener("error", reject);
+    request.send(body);
+  });
+}
+
+function parse(json) {
+  try {
+    return JSON.parse(json);
+  } catch {
+    return {};
+  }
+}
+
+// The table
+
+function toRow(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  return template.content.querySelector("tr");
+}
+
+function addRow(html) {
+  results.hidden = false;
+  rows.append(toRow(html));
+  arrange();
+}
+
+function fail(name, reason, photo) {
+  results.hidden = false;
+  failures.hidden = false;
+  const item = document.createElement("li");
+  const label = document.createElement("strong");
+  label.textContent = name;
+  item.append(label, `: ${reason} `);
+  const kept = document.createElement("input");
+  Object.assign(kept, { type: "hidden", name: "failed", value: `not_answered ${name}` });
+  kept.setAttribute("form", "cases");
+  item.append(kept);
+  if (photo) {
+    const again = document.createElement("button");
+    again.type = "button";
+    again.className = "quiet";
+    again.textContent = text.textRetry;
+    again.addEventListener("click", () => {
+      item.remove();
+      failures.hidden = !failures.querySelector("li");
+      waiting.push({ ...photo, place: addPlace(photo.name) });
+      work();
+    });
+    item.append(again);
+  }
+  failures.querySelector("ul").append(item);
+}
+
+const ORDERS = {
+  number: (row) => [Number(row.dataset.number)],
+  name: (row) => [row.dataset.name, Number(row.dataset.number)],
+  malignancy: (row) => [-row.dataset.malignancy, Number(row.dataset.number)],
+  urgent: (row) => [-row.dataset.urgent, Number(row.dataset.number)],
+};
+
+function arrange() {
+  const key = ORDERS[casesForm.elements.order.value];
+  const shown = casesForm.elements.show.value;
+  const sorted = [...rows.children].sort((one, other) => {
+    const [a, b] = [key(one), key(other)];
+    const first = a.findIndex((value, index) => value !== b[index]);
+    if (first < 0) return 0;
+    return a[first] < b[first] ? -1 : 1;
+  });
+  if (sorted.some((row, index) => row !== rows.children[index])) rows.append(...sorted);
+  for (const row of sorted) {
+    row.hidden = shown !== "all" && !("hidden" in row.dataset) && !row.dataset.flags.split(" ").includes(shown);
+  }
+}
+
+async function summarize() {
+  const body = new URLSearchParams({ csrf_token: token(), failures: failures.querySelectorAll("li").length });
+  for (const row of rows.children) body.append("told", row.dataset.told);
+  const reply = await fetch(text.summaryUrl, { method: "POST", body }).catch(() => null);
+  if (reply?.ok) document.getElementById("summary").innerHTML = await reply.text();
+}
+
+rows.addEventListener("change", async (event) => {
+  const select = event.target.closest("select.own");
+  if (!select?.value) return;
+  const row = select.closest("tr");
+  select.disabled = true;
+  const body = new URLSearchParams({
+    csrf_token: token(),
+    own_first: "1",
+    number: row.dataset.number,
+    case: row.querySelector('input[name="case"]').value,
+    detail: row.querySelector("input.detail").value,
+    own: select.value,
+  });
+  const reply = await fetch(text.rowUrl, { method: "POST", body, headers: { Accept: "application/problem+json" } })
+    .catch(() => null);
+  if (!reply?.ok) {
+    select.disabled = false;
+    state.textContent = (reply && parse(await reply.text()).title) || text.textBroken;
+    return;
+  }
+  const answeredRow = toRow(await reply.text());
+  answeredRow.querySelector('input[name="marked"]').checked = row.querySelector('input[name="marked"]').checked;
+  row.replaceWith(answeredRow);
+  answeredRow.querySelector(".open button")?.focus();
+  arrange();
+  summarize();
+});
+
+for (const name of ["order", "show"]) casesForm.elements[name].addEventListener("change", arrange);
+casesForm.addEventListener("submit", (event) => {
+  if (event.submitter?.classList.contains("update")) event.preventDefault();
+});
+
+// A person's lesions are shown with their pictures, which are in the rows.
+document.getElementById("compare").addEventListener("click", () => {
+  const place = document.getElementById("details");
+  const marked = [...rows.children].map((row) => row.querySelector('input[name="marked"]').checked);
+  const withPictures = marked.filter(Boolean).length <= 15; // more would be too large a form
+  place.replaceChildren(...[...rows.children].map((row, index) => {
+    const kept = document.createElement("input");
+    const detail = row.querySelector("input.detail, .open input[name='detail']");
+    Object.assign(kept, { type: "hidden", name: "detail", value: marked[index] && withPictures ? detail.value : "" });
+    kept.setAttribute("form", "cases");
+    return kept;
+  }));
+  setTimeout(() => place.replaceChildren()); // after the form has been sent
+});
+
+// What the visitor does
+
+photosForm.addEventListener("submit", (event) => {
+  if (input.files.length && [...input.files].some(isArchive) && !canOpenArchives()) return;
+  event.preventDefault();
+  if (!input.files.length) {
+    state.textContent = text.textNoPhoto;
+    input.focus();
+    return;
+  }
+  const files = [...input.files];
+  input.value = "";
+  take(files);
+});
+document.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  photosForm.classList.add("dropping");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!event.relatedTarget) photosForm.classList.remove("dropping");
+});
+document.addEventListener("drop", (event) => {
+  event.preventDefault();
+  photosForm.classList.remove("dropping");
+  take([...event.dataTransfer.files]);
+});
+document.addEventListener("paste", (event) => {
+  const files = [...event.clipboardData.files];
+  if (files.length) take(files);
+});
+window.addEventListener("beforeunload", (event) => {
+  if (working) event.preventDefault(); // otherwise the photos still to come would be lost without a word
+});

@@ -1,0 +1,65 @@
+// A ZIP archive is opened in the browser, so that its photos travel one by one like any others.
+"use strict";
+
+const ENTRY = 0x02014b50; // of the central directory (APPNOTE.TXT 4.3.12)
+const END = 0x06054b50; // of the archive (4.3.16)
+const END_BYTES = 22;
+const LONGEST_COMMENT = 65535;
+const MAX_UNPACKED_BYTES = 500e6;
+
+function isArchive(file) {
+  return /\.zip$/i.test(file.name) || /zip/.test(file.type);
+}
+
+function canOpenArchives() {
+  try {
+    new DecompressionStream("deflate-raw");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+// Gives [{name, blob}]; whatever is no photo by its place (folders, hidden files) is left out. Throws on a bad archive.
+async function openArchive(file) {
+  const tail = new DataView(await file.slice(Math.max(0, file.size - END_BYTES - LONGEST_COMMENT)).arrayBuffer());
+  let end = tail.byteLength - END_BYTES;
+  while (end >= 0 && tail.getUint32(end, true) !== END) end -= 1;
+  if (end < 0) throw new Error("no end");
+  const count = tail.getUint16(end + 10, true);
+  const start = tail.getUint32(end + 16, true);
+  const list = new DataView(await file.slice(start, start + tail.getUint32(end + 12, true)).arrayBuffer());
+  const found = [];
+  let unpacked = 0;
+  for (let at = 0, index = 0; index < count; index += 1) {
+    if (list.getUint32(at, true) !== ENTRY) throw new Error("no entry");
+    const [flags, method] = [list.getUint16(at + 8, true), list.getUint16(at + 10, true)];
+    const [packedSize, size] = [list.getUint32(at + 20, true), list.getUint32(at + 24, true)];
+    const [nameSize, extraSize, commentSize] = [28, 30, 32].map((place) => list.getUint16(at + place, true));
+    const place = list.getUint32(at + 42, true);
+    const name = new TextDecoder().decode(new Uint8Array(list.buffer, at + 46, nameSize));
+    at += 46 + nameSize + extraSize + commentSize;
+    const last = name.split("/").pop();
+    if (!last || last.startsWith(".") || name.startsWith("__MACOSX/") || /^thumbs\.db$/i.test(last)) continue;
+    unpacked += size;
+    if (flags & 1 || ![0, 8].includes(method) || unpacked > MAX_UNPACKED_BYTES) throw new Error("cannot be read");
+    found.push({ name: last, blob: await unpack(file, place, packedSize, size, method) });
+  }
+  return found;
+}
+
+async function unpack(file, place, packedSize, size, method) {
+  const head = new DataView(await file.slice(place, place + 30).arrayBuffer());
+  const start = place + 30 + head.getUint16(26, true) + head.getUint16(28, true);
+  const packed = file.slice(start, start + packedSize);
+  if (method === 0) return packed;
+  const reader = packed.stream().pipeThrough(new DecompressionStream("deflate-raw")).getReader();
+  const parts = [];
+  let left = size; // an entry that holds more than it states is a bomb
+  for (let part = await reader.read(); !part.done; part = await reader.read()) {
+    left -= part.value.length;
+    if (left < 0) throw new Error("larger than stated");
+    parts.push(part.value);
+  }
+  return new Blob(parts);
+}
