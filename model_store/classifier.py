@@ -1,5 +1,6 @@
 """Bundle, engine and all that lies around them: what the site and the command line use."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,13 @@ import numpy as np
 from model_store import engines
 from model_store.bundle import MODEL, Bundle, read, replay_golden
 from model_store.engines.base import Engine, EngineOutput
+from model_store.errors import ModelStoreError
 from model_store.images import Photo
 from model_store.prediction import SOURCES, Evidence, Prediction, energy, interpret, pooled
 from model_store.preprocessing import prepare
 from model_store.quality import Quality
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,21 +27,28 @@ class Classifier:
     engine: Engine
 
     @classmethod
-    def load(cls, path: Path, engine: str = "tensorflow") -> "Classifier":
+    def load(cls, path: Path, engine: str = "tensorflow", options: engines.Options | None = None) -> "Classifier":
         """Verify a bundle, start its network and replay the golden photos, which also warms it up.
 
         Args:
             path: the bundle's directory, as from `bundle.find`.
-            engine: one of `engines.NAMES`.
+            engine: one of `engines.NAMES`, or `engines.AUTO`: OpenVINO, or TensorFlow where that cannot be used or
+                answers otherwise than the bundle says; the log tells which and why.
+            options: of the engines; the defaults when left out.
 
         Raises:
             BundleError: a file is missing, changed or unreadable, or the golden answers differ.
             EngineError: the engine cannot be used here.
         """
         bundle = read(path)
-        running = engines.load(engine, path / MODEL)
-        replay_golden(bundle, running)
-        return cls(bundle, running)
+        if engine == engines.AUTO:
+            try:
+                return cls(bundle, _start(bundle, "openvino", options))
+            except ModelStoreError as error:
+                cause = f" ({error.__cause__})" if error.__cause__ else ""
+                logger.warning("OpenVINO cannot be used: %s%s. TensorFlow answers, more slowly.", error, cause)
+                engine = "tensorflow"
+        return cls(bundle, _start(bundle, engine, options))
 
     def prepare(self, photo: Photo) -> np.ndarray:
         """Make the network's input of a photo: float32 (size_px, size_px, 3) in [0, 255]."""
@@ -86,6 +97,12 @@ class Classifier:
         """Prepare and predict one photo; arguments and errors as for `predict`."""
         (prediction,), _ = self.predict(self.prepare(photo)[None], [source])
         return prediction
+
+
+def _start(bundle: Bundle, engine: str, options: engines.Options | None) -> Engine:
+    running = engines.load(engine, bundle.path / MODEL, options)
+    replay_golden(bundle, running)
+    return running
 
 
 def refusal(quality: Quality, prediction: Prediction) -> str:

@@ -123,6 +123,14 @@ def tiny_bundle(tmp_path_factory, calibrations) -> Path:
 
 
 @pytest.fixture(scope="session")
+def engine_options(tmp_path_factory):
+    """A folder for converted networks that all tests share, so that each network is converted once."""
+    from model_store.engines import Options
+
+    return Options(cache=tmp_path_factory.mktemp("engine_cache"))
+
+
+@pytest.fixture(scope="session")
 def draw_photo():
     """The function that draws a lesion: `draw_photo(seed=0, size=(400, 300))` gives a PIL image."""
     return draw_lesion

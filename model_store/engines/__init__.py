@@ -1,29 +1,54 @@
 """Ways to run the network. Each library is imported in its own file alone, and only when that engine is chosen."""
 
 import os
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
+from model_store.engines import cache
 from model_store.engines.base import Engine
 
-NAMES = ("tensorflow",)
+# OpenVINO tells its makers of each import over the internet, and keeps an identity in the home folder to do so, unless
+# this package of theirs is missing. Nothing here may talk to anybody.
+sys.modules.setdefault("openvino_telemetry", None)
+
+NAMES = ("tensorflow", "openvino")
+AUTO = "auto"  # the fastest that works here; `Classifier.load` chooses
 
 
-def load(name: str, model_path: Path) -> Engine:
+@dataclass(frozen=True)
+class Options:
+    """What an engine may need to know beside the network.
+
+    Attributes:
+        cache: the folder that keeps networks converted for OpenVINO.
+    """
+
+    cache: Path = cache.DEFAULT_ROOT
+
+
+def load(name: str, model_path: Path, options: Options | None = None) -> Engine:
     """Start an engine on a bundle's network.
 
     Args:
         name: one of `NAMES`.
         model_path: the bundle's `model.keras`.
+        options: the defaults when left out.
 
     Raises:
         BundleError: `model_unreadable`.
-        EngineError: `engine_unavailable`.
+        EngineError: `engine_unavailable`; `conversion_failed`.
         ValueError: no engine has this name.
     """
+    options = options or Options()
     if name == "tensorflow":
         # Errors reach us as exceptions; what TensorFlow logs beside them is about the graphics card that is not there.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         from model_store.engines.tensorflow import TensorFlowEngine
 
         return TensorFlowEngine(model_path)
+    if name == "openvino":
+        from model_store.engines.openvino import OpenVINOEngine
+
+        return OpenVINOEngine(model_path, cache.get(model_path, options.cache))
     raise ValueError(f"no engine is called {name}; there are {', '.join(NAMES)}")

@@ -47,3 +47,13 @@ class Engine(Protocol):
             ValueError: the batch has another shape or dtype.
         """
         ...
+
+
+def check_batch(batch: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Hold a batch against what `Engine.run` takes.
+
+    Raises:
+        ValueError: it is not float32 (N, *shape).
+    """
+    if batch.ndim != 4 or batch.shape[1:] != shape or batch.dtype != np.float32:
+        raise ValueError(f"expected float32 (N, {shape}), got {batch.dtype} {batch.shape}")

@@ -1,13 +1,15 @@
 """The reference engine: the bundle's own Keras model, run by TensorFlow."""
 
+import contextlib
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from model_store import cpus
 from model_store.classes import CODES
-from model_store.engines.base import EngineOutput
+from model_store.engines.base import EngineOutput, check_batch
 from model_store.errors import BundleError, EngineError
 
 
@@ -16,6 +18,10 @@ class TensorFlowEngine:
 
     Args:
         model_path: the `.keras` file; its outputs are logits and feature map, in this order.
+
+    Attributes:
+        shape: of one prepared photo.
+        function: the traced network, (N, *shape) in, logits and feature map out.
 
     Raises:
         BundleError: `model_unreadable`: Keras cannot load it, or its inputs or outputs are others.
@@ -28,22 +34,24 @@ class TensorFlowEngine:
     def __init__(self, model_path: Path) -> None:
         if keras.backend.backend() != "tensorflow":
             raise EngineError("engine_unavailable", keras_backend=keras.backend.backend())
+        with contextlib.suppress(RuntimeError):  # too late where TensorFlow has computed already, as in training
+            tf.config.threading.set_intra_op_parallelism_threads(cpus.available())
+            tf.config.threading.set_inter_op_parallelism_threads(1)
         model = _load(model_path)
         self.dense_weights = _dense_weights(model)
-        self._shape = model.input_shape[1:]
+        self.shape = model.input_shape[1:]
         # One signature for every batch size: tracing happens here, once, and never during a request.
-        self._run = tf.function(
+        self.function = tf.function(
             lambda batch: model(batch, training=False),
-            input_signature=[tf.TensorSpec((None, *self._shape), tf.float32)],
+            input_signature=[tf.TensorSpec((None, *self.shape), tf.float32)],
             autograph=False,  # it writes Python source into the temporary folder; a served site writes nothing
         ).get_concrete_function()
 
     def run(self, batch: np.ndarray) -> EngineOutput:
         """Run the network once; see `engines.base.Engine.run`."""
-        if batch.ndim != 4 or batch.shape[1:] != self._shape or batch.dtype != np.float32:
-            raise ValueError(f"expected float32 (N, {self._shape}), got {batch.dtype} {batch.shape}")
+        check_batch(batch, self.shape)
         try:
-            logits, feature_map = (output.numpy() for output in self._run(tf.constant(batch)))
+            logits, feature_map = (output.numpy() for output in self.function(tf.constant(batch)))
         except tf.errors.OpError as error:
             raise EngineError("engine_failed", engine=self.name) from error
         if not np.isfinite(logits).all():
