@@ -3,7 +3,21 @@
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from app import assets, i18n, inference, operations, patient, problems, security
+from app import (
+    assets,
+    clinician,
+    ground_truth,
+    i18n,
+    inference,
+    judging,
+    limits,
+    model_page,
+    observability,
+    operations,
+    patient,
+    problems,
+    security,
+)
 from app.config import Config
 from app.uploads import FORM_FIELDS_BYTES, UploadRequest
 from model_store import bundle
@@ -31,15 +45,23 @@ def create_app(config: Config | None = None, classifier: Classifier | None = Non
     app.jinja_env.undefined = StrictUndefined
     app.extensions["config"] = config
     app.extensions["classifier"] = classifier
+    app.extensions["ground_truth"] = ground_truth.read(config.ground_truth_csv)
+    observability.init_app(app)
+    metrics = app.extensions["metrics"]
     app.extensions["inference"] = inference.InferenceQueue(
-        lambda batch: classifier.engine.run(batch).logits,
+        observability.timed(metrics, "network", lambda batch: judging.run(classifier, batch)),
         length=config.queue_length, batch_size=config.batch_size, deadline_s=config.deadline_s,
     )  # fmt: skip
 
+    metrics.describe(classifier.bundle, app.extensions["inference"], config.queue_length)
+
     i18n.init_app(app)
+    limits.init_app(app, config)
     security.init_app(app, config)
     problems.init_app(app)
     assets.init_app(app)
     app.register_blueprint(operations.blueprint)
     app.register_blueprint(patient.blueprint)
+    app.register_blueprint(clinician.blueprint)
+    app.register_blueprint(model_page.blueprint)
     return app

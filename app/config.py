@@ -1,14 +1,18 @@
 """Every setting of the site: its type, default, environment variable and help, in one frozen dataclass."""
 
 import dataclasses
+import ipaddress
 import logging
 import math
 import os
 import re
 import secrets
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import limits
 
 from model_store.bundle import DEFAULT_NAME
 from model_store.errors import ModelStoreError
@@ -17,7 +21,7 @@ PREFIX = "SKIN_"
 
 # Kubernetes gives every container such variables for each Service; one named skin-check makes them start with SKIN_.
 _OF_A_SERVICE = re.compile(
-    r".*(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)"
+    r"(.*?)(_SERVICE_HOST|_SERVICE_PORT(_[A-Z0-9_]+)?|_PORT(_\d+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)"
 )
 
 logger = logging.getLogger(__name__)
@@ -61,6 +65,34 @@ class Config:
     queue_length: int = _setting(8, "QUEUE_LENGTH", "How many photos may wait for the model; more are refused.")
     batch_size: int = _setting(4, "BATCH_SIZE", "How many waiting photos the model looks at together.")
     deadline_s: float = _setting(20.0, "DEADLINE_S", "How long a visitor's photo may wait for its answer, in seconds.")
+    rate_limit: str = _setting(
+        "60 per minute",
+        "RATE_LIMIT",
+        "How much one address may send, as `60 per minute; 600 per hour`; a mobile network may hide many people behind "
+        "one address. Empty: no limit.",
+    )
+    rate_limit_storage: str = _setting(
+        "memory://",
+        "RATE_LIMIT_STORAGE",
+        "Where that is counted: `memory://`, or `redis://HOST:6379/0` for several containers together.",
+    )
+    api_tokens: tuple[str, ...] = _setting(
+        (),
+        "API_TOKENS",
+        "SHA-256 of each bearer token that may use `/api/v1/`, in hexadecimal, separated by commas. Empty: no token "
+        "is needed.",
+    )
+    metrics_allow: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1/128"),
+        "METRICS_ALLOW",
+        "Networks whose addresses may read `/metrics`, separated by commas; for others there is no such page.",
+    )
+    ground_truth_csv: str = _setting(
+        "",
+        "GROUND_TRUTH_CSV",
+        "Research mode: a table in the official ISIC layout whose diagnoses stand beside the predicted ones on the "
+        "clinicians' pages. Empty: off.",
+    )
     operator: str = _setting("", "OPERATOR", "Who runs this site and how to reach them; shown on its own pages.")
     where_to_turn: str = _setting("", "WHERE_TO_TURN", "A line about local care, shown below the general advice.")
 
@@ -76,6 +108,14 @@ class Config:
             raise ConfigError("setting_invalid", variable=variable_of("hosts"), must_be="at least one name")
         if self.secret_key and len(self.secret_key) < 32:
             raise ConfigError("setting_invalid", variable=variable_of("secret_key"), must_be="32 characters or more")
+        if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in self.api_tokens):
+            raise ConfigError("setting_invalid", variable=variable_of("api_tokens"), must_be="SHA-256 in hexadecimal")
+        if self.rate_limit_storage != "memory://" and not self.rate_limit_storage.startswith(("redis://", "rediss://")):
+            raise ConfigError("setting_invalid", variable=variable_of("rate_limit_storage"), must_be="redis://...")
+        if self.rate_limit:
+            _check("rate_limit", limits.parse_many, self.rate_limit, "such as 60 per minute")
+        for network in self.metrics_allow:
+            _check("metrics_allow", ipaddress.ip_network, network, "networks such as 10.0.0.0/8")
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Config":
@@ -88,9 +128,22 @@ class Config:
         fields = {field.metadata["variable"]: field for field in dataclasses.fields(cls)}
         given = {name: value for name, value in environ.items() if name.startswith(PREFIX)}
         for name in given:
-            if name not in fields and not _OF_A_SERVICE.fullmatch(name):
+            if name not in fields and not _is_of_a_service(name, given):
                 raise ConfigError("setting_unknown", variable=name)
         return cls(**{fields[name].name: _parse(fields[name], given[name]) for name in given if name in fields})
+
+
+def _is_of_a_service(name: str, given: Mapping[str, str]) -> bool:
+    """Kubernetes always names the Service's host too; a mistyped setting that ends like one of these has no host."""
+    match = _OF_A_SERVICE.fullmatch(name)
+    return match is not None and f"{match[1]}_SERVICE_HOST" in given
+
+
+def _check(name: str, parse: Callable, text: str, must_be: str) -> None:
+    try:
+        parse(text)
+    except ValueError as error:
+        raise ConfigError("setting_invalid", variable=variable_of(name), must_be=must_be) from error
 
 
 def variable_of(name: str) -> str:
@@ -100,7 +153,7 @@ def variable_of(name: str) -> str:
 
 def _parse(field: dataclasses.Field, text: str):
     if field.type == tuple[str, ...]:
-        # The only lists are host names, which mean the same in any case.
+        # The lists are names, networks and hexadecimal digits, which mean the same in any case.
         return tuple(part.strip().lower() for part in text.split(",") if part.strip())
     try:
         return field.type(text)
@@ -136,12 +189,16 @@ def _kept_key(path: Path) -> str:
         return key
     key = secrets.token_hex(32)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # Exclusive creation: of two servers that start together one wins, and the other reads the winner's key.
+    # Written aside and then linked, which fails if the name is taken: of two servers that start together one wins, and
+    # the other reads the winner's key, which is whole as soon as it has its name.
+    descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(key)
+        os.link(draft, path)
     except FileExistsError:
         return _kept_key(path)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(key)
+    finally:
+        os.unlink(draft)
     logger.warning("%s is not set: made a key and kept it in %s.", variable_of("secret_key"), path)
     return key

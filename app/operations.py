@@ -1,6 +1,9 @@
-"""For the operator's probes: is the process alive, is it ready."""
+"""For the operator's probes and monitoring: is the process alive, is it ready, what is it doing."""
 
-from flask import Blueprint, Response, current_app, jsonify
+import ipaddress
+
+from flask import Blueprint, Response, abort, current_app, jsonify, request
+from prometheus_client import CONTENT_TYPE_LATEST
 
 blueprint = Blueprint("operations", __name__)
 
@@ -20,3 +23,13 @@ def readyz() -> tuple[Response, int]:
         status="ready" if ready else "not ready", bundle=bundle.name, version=bundle.version, bundle_id=bundle.id
     )
     return answer, 200 if ready else 503
+
+
+@blueprint.get("/metrics")
+def metrics() -> Response:
+    """The figures of `observability.Metrics`, for those whom the operator's networks include."""
+    networks = current_app.extensions["config"].metrics_allow
+    address = ipaddress.ip_address((request.remote_addr or "").partition("%")[0])
+    if not any(address in ipaddress.ip_network(network) for network in networks):
+        abort(404)
+    return Response(current_app.extensions["metrics"].text(), content_type=CONTENT_TYPE_LATEST)

@@ -1,7 +1,6 @@
 """The one table: error code -> HTTP status -> localized text; and the one place where an error becomes an answer."""
 
 import logging
-import secrets
 import traceback
 from dataclasses import dataclass
 
@@ -12,7 +11,7 @@ from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from app import uploads
+from app import limits, observability, uploads
 from app.inference import Overloaded
 from model_store.errors import ModelStoreError
 
@@ -88,6 +87,37 @@ PROBLEMS = {
         _l("The answer is too old, or the model has been replaced since it was given. The site keeps no copy of it."),
         _l("Open the start page and send the photo again."),
     ),
+    "too_many_requests": Problem(
+        429, _l("Too many photos from one place"),
+        _l("So much was sent from your network in a short time that this was not looked at. Nothing of it was kept."),
+        _l("Please send it again in %(seconds)s seconds. If the spot worries you, see a doctor without waiting for "
+           "this site."),
+    ),
+    "damaged_archive": Problem(
+        422, _l("The archive cannot be opened"),
+        _l("The ZIP archive is damaged, protected by a password, or packed in an unusual way."),
+        _l("Pack the photos into a new ZIP archive without a password, or send them without one."),
+    ),
+    "archive_too_large": Problem(
+        422, _l("The archive holds too much"),
+        _l("The ZIP archive has more than %(limit)s files, or what it unpacks to is too large."),
+        _l("Send the photos in several smaller archives, or without one."),
+    ),
+    "too_many_photos": Problem(
+        422, _l("One photo too many"),
+        _l("The form held more photos than are answered at once, so this one was not looked at."),
+        _l("Send it again in a form of its own."),
+    ),
+    "not_answered": Problem(
+        503, _l("No answer came"),
+        _l("The file could not be read, or the site did not answer it."),
+        _l("Send it again."),
+    ),
+    "too_few_lesions": Problem(
+        400, _l("Too few lesions to compare"),
+        _l("At least %(number)s lesions of one person are needed to tell which is least like the others."),
+        _l("Go back to the table and mark more photos as the same person's."),
+    ),
     "overloaded": Problem(
         503, _l("Too many people are asking right now"),
         _l("Your photo was not looked at, and nothing of it was kept."),
@@ -126,17 +156,19 @@ PROBLEMS = {
     ),
 }  # fmt: skip
 
-_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests"}
+# Sent long before the body was read; a browser shows the answer only once it could send everything.
+_BODY_UNREAD = ("body_too_large", "too_many_requests")
 
 
 @dataclass(frozen=True)
 class ProblemPage:
-    """All that templates/problem.html may see. `request_id` finds the entry in the log; empty when there is none."""
+    """All that templates/problem.html may see. `request_id` finds the request in the log."""
 
     title: str
     happened: str
     to_do: str
-    request_id: str = ""
+    request_id: str
 
 
 def init_app(app: Flask) -> None:
@@ -162,29 +194,39 @@ def _answer_http(error: HTTPException) -> Response:
         return _answer_unexpected(error)
     code = "csrf_expired" if isinstance(error, CSRFError) else _CODE_OF_STATUS.get(error.code, "bad_request")
     details = {}
-    if code == "body_too_large":
+    if code in _BODY_UNREAD:
         uploads.drain(request)
+    if code == "body_too_large":
         details["limit_mb"] = current_app.extensions["config"].max_upload_mb
+    if code == "too_many_requests":
+        details["seconds"] = limits.seconds_to_wait()
     response = _answer(code, details)
+    if code == "too_many_requests":
+        response.headers["Retry-After"] = str(details["seconds"])
     if getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
 
 
 def _answer_unexpected(error: Exception) -> Response:
-    request_id = secrets.token_hex(6)
     # The place, never the message: a library's message may quote what was uploaded, as a file name or as bytes.
     frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error("Request %s failed with %s:\n%s", request_id, type(error).__qualname__, frames)
-    return _answer("internal_error", {}, request_id)
+    logger.error(
+        "Request %s failed with %s:\n%s", observability.request_id(), type(error).__qualname__, frames,
+        extra={"request_id": observability.request_id()},
+    )  # fmt: skip
+    return _answer("internal_error", {})
 
 
-def _answer(code: str, details: dict, request_id: str = "") -> Response:
+def _answer(code: str, details: dict) -> Response:
+    observability.note_problem(code)
     problem = PROBLEMS[code]
     numbers = {
         name: format_decimal(value) if isinstance(value, int | float) else value for name, value in details.items()
     }
-    page = ProblemPage(str(problem.title), str(problem.happened) % numbers, str(problem.to_do) % numbers, request_id)
+    page = ProblemPage(
+        str(problem.title), str(problem.happened) % numbers, str(problem.to_do) % numbers, observability.request_id()
+    )
     if wants_json():
         response = jsonify(_rfc_9457(code, page, details))
         response.content_type = "application/problem+json"
@@ -195,15 +237,15 @@ def _answer(code: str, details: dict, request_id: str = "") -> Response:
 
 
 def _rfc_9457(code: str, page: ProblemPage, details: dict) -> dict:
-    body = {
+    return {
         "type": f"urn:skin-check:problem:{code}",
         "title": page.title,
         "status": PROBLEMS[code].status,
         "detail": f"{page.happened} {page.to_do}",
         "code": code,
+        "request_id": page.request_id,
         **details,
     }
-    return {**body, "request_id": page.request_id} if page.request_id else body
 
 
 def wants_json() -> bool:

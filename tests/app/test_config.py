@@ -33,6 +33,8 @@ def test_a_mistyped_variable_stops_the_start_and_is_named():
         ("SKIN_DEADLINE_S", "soon"), ("SKIN_DEADLINE_S", "-1"), ("SKIN_DEADLINE_S", "nan"),
         ("SKIN_DEADLINE_S", "inf"), ("SKIN_DEADLINE_S", "0"), ("SKIN_PROXIES", "-1"),
         ("SKIN_QUEUE_LENGTH", "0"), ("SKIN_BATCH_SIZE", ""), ("SKIN_HOSTS", " , "), ("SKIN_SECRET_KEY", "too short"),
+        ("SKIN_RATE_LIMIT", "a lot"), ("SKIN_RATE_LIMIT_STORAGE", "ftp://x"), ("SKIN_API_TOKENS", "hunter2"),
+        ("SKIN_METRICS_ALLOW", "everybody"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_stops_the_start_and_its_variable_is_named(variable, value):
@@ -49,7 +51,14 @@ def test_a_value_that_cannot_be_used_stops_the_start_and_its_variable_is_named(v
     ],
 )  # fmt: skip
 def test_what_kubernetes_sets_for_a_service_is_passed_over(variable):
-    assert Config.from_environment({variable: "tcp://10.0.0.1:8000"}) == Config()
+    kubernetes = {"SKIN_CHECK_SERVICE_HOST": "10.0.0.1", variable: "tcp://10.0.0.1:8000"}
+    assert Config.from_environment(kubernetes) == Config()
+
+
+@pytest.mark.parametrize("variable", ["SKIN_METRICS_PORT", "SKIN_CHECK_PORT", "SKIN_HOSTS_SERVICE_PORT"])
+def test_a_mistyped_setting_that_only_ends_like_one_of_a_service_stops_the_start(variable):
+    with pytest.raises(ConfigError, match=f"setting_unknown variable={variable}"):
+        Config.from_environment({variable: "8000", "SKIN_OTHER_SERVICE_HOST": "10.0.0.1"})
 
 
 def test_host_names_are_the_same_in_any_case():

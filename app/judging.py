@@ -1,0 +1,68 @@
+"""A new photo's one way from its bytes to an answer, for the pages and the API alike."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from flask import current_app
+
+from app import advice, answers, inference, observability
+from app.answers import Answer
+from model_store import quality
+from model_store.classifier import Classifier, refusal
+from model_store.images import open_photo
+from model_store.prediction import Evidence
+
+
+@dataclass(frozen=True)
+class Look:
+    """An answer, and the feature map (h, w, C), float32, that shows where the network looked."""
+
+    answer: Answer
+    feature_map: np.ndarray
+
+
+def run(classifier: Classifier, batch: np.ndarray) -> list[tuple[Evidence, np.ndarray]]:
+    """What the queue does with prepared photos, float32 (N, H, W, 3): the evidence and the feature map of each."""
+    output = classifier.engine.run(batch)
+    return list(zip(classifier.evidence(output), output.feature_map, strict=True))
+
+
+def judge(data: bytes, source: str | None = None, site: str = "") -> Answer:
+    """`look` without the feature map."""
+    return look(data, source, site).answer
+
+
+def look(data: bytes, source: str | None = None, site: str = "") -> Look:
+    """Decode a photo, assess it, and let the model look at it.
+
+    Args:
+        data: the upload, as it came.
+        source: "dermoscopy" or "phone" if its sender said so; else the bundle's probe decides.
+        site: where on the body the spot is, a code of `sites.SITES`; empty if its sender did not say.
+
+    Raises:
+        PhotoError: its sender can mend it.
+        Overloaded, DeadlineExceeded, EngineError: its sender can only try again.
+    """
+    classifier = current_app.extensions["classifier"]
+    with observability.stage("decode"):
+        photo = open_photo(data)
+    with observability.stage("quality"):
+        assessed = quality.assess(photo)
+    with observability.stage("prepare"):
+        prepared = classifier.prepare(photo)
+    with observability.stage("inference"):
+        evidence, feature_map = inference.submit(prepared)
+    answer = Answer(
+        evidence=evidence,
+        severe=tuple(finding.code for finding in assessed.findings if not finding.mild),
+        mild=tuple(finding.code for finding in assessed.findings if finding.mild),
+        photo_jpeg=answers.jpeg(prepared),
+        source=source,
+        site=site,
+    )
+    prediction = classifier.interpret(answer.evidence, source)
+    calibration = classifier.bundle.calibrations[prediction.source]
+    given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration)
+    observability.count_answer(prediction, given, refusal(assessed, prediction))
+    return Look(answer, feature_map)

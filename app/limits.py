@@ -1,0 +1,59 @@
+"""How many photos one client may send: limits by address, counted in memory or, for several containers, in Redis."""
+
+import hmac
+import ipaddress
+import logging
+import math
+import time
+
+from flask import Flask, current_app, request
+from flask_limiter import Limiter
+
+from app.config import Config
+
+# A Redis that does not answer may not hold up a visitor.
+REDIS_TIMEOUT_S = 0.5
+READING = ("GET", "HEAD", "OPTIONS")
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Limit what sends something; reading a page is free. Before CSRF, which would read the whole upload first.
+
+    When Redis is gone, each process counts for itself until it is back, and says both once in the log.
+    """
+    # At a lower level the library writes each client's key into the log.
+    logging.getLogger("flask-limiter").setLevel(logging.WARNING)
+    in_redis = config.rate_limit_storage != "memory://"
+    app.extensions["limiter"] = Limiter(
+        client_key,
+        app=app,
+        enabled=bool(config.rate_limit),
+        application_limits=[config.rate_limit] if config.rate_limit else [],
+        application_limits_exempt_when=lambda: request.method in READING,
+        storage_uri=config.rate_limit_storage,
+        storage_options={"socket_connect_timeout": REDIS_TIMEOUT_S, "socket_timeout": REDIS_TIMEOUT_S}
+        if in_redis
+        else {},
+        in_memory_fallback_enabled=in_redis,
+        key_prefix="skin-check",
+    )
+
+
+def client_key() -> str:
+    """Stand in for the client's address: a keyed hash, which only this site's key connects with it.
+
+    Of an IPv6 address the first 64 bits count, since one client has all the others.
+    """
+    address = ipaddress.ip_address((request.remote_addr or "0.0.0.0").partition("%")[0])
+    if address.version == 6:
+        address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
+    key = str(current_app.secret_key).encode()
+    return hmac.digest(key, b"rate limit " + address.packed, "sha256").hex()[:32]
+
+
+def seconds_to_wait() -> int:
+    """After how many seconds the client that was just refused may come again; at least 1."""
+    limit = current_app.extensions["limiter"].current_limit
+    if limit is None:
+        return 60
+    return max(1, min(math.ceil(limit.reset_at - time.time()), limit.limit.get_expiry()))
