@@ -4,37 +4,51 @@ Every step takes up where it was stopped: call it again with the same arguments.
 """
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
 
 from model_store.bundle import BUNDLES, DEFAULT_NAME
 from training import configs
+from training.configs.recipe import Recipe
 
 STEPS = {
     "prepare": "decode every image once, find near-duplicates, split by lesion and patient",
     "train": "train the recipe's stages",
     "calibrate": "fit probabilities, prediction sets and thresholds on images that did not train",
-    "evaluate": "measure the served network on the test split: report.json and plots",
+    "evaluate": "measure the served network on the test split: report.json, report.html and plots",
     "export": "write the bundle",
     "reproduce": "all of these, one after the other",
+    "choose": "compare working sizes, fits and flips on validation: size.csv, fit.csv, flips.csv",
+}
+REPRODUCED = ["prepare", "train", "calibrate", "evaluate", "export"]
+STUDIES = {
+    "eda": "explore and audit the data: one HTML report, plots and tables",
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a step; returns the exit status."""
     options = _parser().parse_args(arguments)
+    options.config = options.config or "progressive"
     if options.data is None and options.config != "smoke":
         print("--data is needed: the folder with the ISIC 2019 tables and images", file=sys.stderr)
         return 2
     options.folder = options.folder or Path("runs") / options.config
     options.cache = options.cache or Path("cache") / options.config
-    wanted = list(STEPS)[:-1] if options.step == "reproduce" else [options.step]
+    wanted = REPRODUCED if options.step == "reproduce" else [options.step]
+    if options.step == "export":
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # its answers are the bundle's golden ones, whatever trained
     # Imported here, since Keras takes seconds and `--help` should not.
-    from training import export, fit, prepare, steps, synthetic
+    import pandas as pd
+
+    from training import choose, export, fit, prepare, report, report_page, steps, synthetic
 
     recipe = configs.load(options.config)
     source = options.data or synthetic.write_isic(options.cache / "smoke_data", per_class=20)
+    if options.step in STUDIES:
+        return _study(options, recipe, source)
     data = prepare.run(source, recipe.input, options.cache, recipe.seed)
     if "train" in wanted:
         weights = options.weights or ("random" if options.config == "smoke" else "imagenet")
@@ -43,17 +57,32 @@ def main(arguments: list[str] | None = None) -> int:
     if "calibrate" in wanted:
         fitted = steps.calibrate(recipe, data, options.folder)
         print(f"temperature {fitted.temperature:.3f}; prior: {fitted.prior.name}")
+    if "choose" in wanted:
+        for name, table in choose.run(recipe, data, options.folder).items():
+            print(f"{name}.csv\n{table.round(4).to_string(index=False)}")
     if "evaluate" in wanted:
-        report = steps.report(recipe, data, options.folder)
-        print(steps.before_and_after(report["history"]).to_string())
-        print(steps.predicted_against_actual(recipe, data, options.folder).to_string(index=False))
-        for name, figures in report["sets"].items():
+        content = report.run(recipe, data, options.folder, getattr(options, "images", ()))
+        for name in ("before_and_after", "predicted_against_actual"):
+            print(pd.DataFrame(content[name]).to_string(index=False))
+        print(f"report: {options.folder / report_page.PAGE}")
+        for name, figures in content["sets"].items():
             print(f"{name}: {figures['images']} test images, seven classes: {figures['seven_classes']}")
     if "export" in wanted:
         # What the smoke recipe makes must never stand where the site looks for its model.
         root = options.bundles or (options.folder / "bundles" if options.config == "smoke" else BUNDLES)
+        there = (root / options.name / options.version).exists()
         bundle = export.bundle(recipe, options.folder, options.name, options.version, root)
-        print(f"bundle: {bundle.path}")
+        print(f"bundle: {bundle.path}" + (", exported before with the same content" if there else ""))
+    return 0
+
+
+def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
+    from training import eda
+
+    out = options.out or Path("runs") / options.step
+    eda.run(source, recipe.input, options.cache, out, recipe.seed)
+    print((out / "summary.md").read_text(encoding="utf-8"))
+    print(f"report: {out / 'report.html'}")
     return 0
 
 
@@ -62,14 +91,24 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     steps = parser.add_subparsers(required=True, dest="step", metavar="STEP")
-    for name, text in STEPS.items():
+    for name, text in {**STEPS, **STUDIES}.items():
         step = steps.add_parser(name, help=text, description=text)
-        step.add_argument("--config", choices=configs.names(), required=True, help="the recipe")
+        step.add_argument(
+            "--config",
+            choices=configs.names(),
+            required=name in STEPS,
+            help="the recipe" if name in STEPS else "the recipe that says how images are prepared (progressive)",
+        )
         step.add_argument("--data", type=Path, help="folder in the official ISIC 2019 layout (smoke generates its own)")
         step.add_argument("--cache", type=Path, help="decoded images and the split (cache/CONFIG)")
         step.add_argument("--run", type=Path, dest="folder", help="the run's folder (runs/CONFIG)")
+        if name in STUDIES:
+            step.add_argument("--out", type=Path, help=f"folder for what it writes (runs/{name})")
         if name in {"train", "reproduce"}:
             step.add_argument("--weights", help="imagenet (default), random (default of smoke), or a weights file")
+        if name == "evaluate":
+            images = "show predicted against actual diagnosis of these images (a few of the test split)"
+            step.add_argument("--images", nargs="+", default=(), metavar="NAME", help=images)
         if name in {"export", "reproduce"}:
             step.add_argument("--name", default=DEFAULT_NAME, help=f"the bundle's name ({DEFAULT_NAME})")
             step.add_argument("--version", default="0.0.1", help="the bundle's version (0.0.1)")

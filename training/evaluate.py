@@ -1,6 +1,5 @@
 """What the served network is worth: figures with intervals, from answers to images that never trained."""
 
-import dataclasses
 from pathlib import Path
 
 import keras
@@ -9,11 +8,13 @@ import pandas as pd
 from tqdm import tqdm
 
 from model_store.classes import CODES
-from model_store.prediction import Calibration, probabilities, risk
+from model_store.prediction import Calibration, OperatingPoint, malignancy_score, probabilities, risk
 from model_store.preprocessing import InputSpec, to_input
 from training import calibration, metrics, seven
 
 _BATCH = 16
+_THRESHOLDS = np.round(np.arange(0.01, 0.61, 0.01), 2)  # of the decision curve; nobody refers only above 60 %
+_BINS = 10  # of the reliability diagrams
 
 
 def answers(model_file: Path, pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, kept: Path) -> np.ndarray:
@@ -53,7 +54,7 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
     Args:
         logits: shape (N, 8).
         rows: the images' rows of the table: `label`, `lesion`.
-        fitted: the bundle's calibration.
+        fitted: the calibration of these images' source.
 
     Returns:
         Plain numbers, for JSON. A figure with an interval is {"value", "low", "high"}: 95 %, by lesion. What is
@@ -61,65 +62,126 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
     """
     labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
     stated = probabilities(logits, fitted)
-    malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
+    predicted = stated.argmax(axis=1)
     melanoma = CODES.index("MEL")
-    in_set = stated >= np.asarray(fitted.set_thresholds)
-    matrix = metrics.confusion(labels, stated.argmax(axis=1), len(CODES))
-
-    def interval(statistic) -> dict:
-        low, high = metrics.bootstrap_interval(statistic, lesions)
-        return _plain({"value": statistic(np.arange(len(labels))), "low": low, "high": high})
-
+    malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
     return {
-        "images": len(labels),
-        "lesions": len(np.unique(lesions)),
+        **key_figures(stated, rows, fitted),
         "images_by_class": {code: int((labels == k).sum()) for k, code in enumerate(CODES)},
-        "seven_classes": {
-            "balanced_accuracy": interval(lambda i: metrics.balanced_accuracy(seven.confusion(stated[i], labels[i]))),
-            "accuracy": interval(lambda i: metrics.accuracy(seven.confusion(stated[i], labels[i]))),
-        },
         "eight_classes": {
-            "balanced_accuracy": interval(
-                lambda i: metrics.balanced_accuracy(metrics.confusion(labels[i], stated[i].argmax(axis=1), len(CODES)))
+            "balanced_accuracy": _interval(
+                lambda i: metrics.balanced_accuracy(metrics.confusion(labels[i], predicted[i], len(CODES))), lesions
             ),
-            "accuracy": interval(lambda i: float((stated[i].argmax(axis=1) == labels[i]).mean())),
+            "accuracy": share(predicted == labels, lesions),
         },
-        "calibration_error": interval(lambda i: metrics.expected_calibration_error(stated[i], labels[i])),
-        "melanoma_auc": interval(lambda i: metrics.area_under_roc(stated[i, melanoma], labels[i] == melanoma)),
-        "malignancy_auc": interval(lambda i: metrics.area_under_roc(malignancy[i], malignant[i])),
-        "malignancy_sensitivity_at_specificity_70": interval(
-            lambda i: metrics.sensitivity_at_specificity(malignancy[i], malignant[i], 0.70)
+        "melanoma_auc": _interval(
+            lambda i: metrics.area_under_roc(stated[i, melanoma], labels[i] == melanoma), lesions
         ),
-        "recalls": {
-            code: _plain({"value": value, "images": int(count)})
-            for code, value, count in zip(CODES, metrics.recalls(matrix), matrix.sum(axis=1), strict=True)
-        },
-        "confusion": matrix.tolist(),
-        "operating_points": [
-            _plain(
-                dataclasses.asdict(
-                    calibration.measure(
-                        point, risk(stated, point.risk), calibration.has_risk(labels, point.risk), "test"
-                    )
-                )
-            )
-            for point in fitted.operating_points
-        ],
-        "prediction_sets": {
-            "coverage": float(in_set[np.arange(len(labels)), labels].mean()),
-            "mean_size": float(in_set.sum(axis=1).mean()),
-        },
+        "malignancy_sensitivity_at_specificity_70": _interval(
+            lambda i: metrics.sensitivity_at_specificity(malignancy[i], malignant[i], 0.70), lesions
+        ),
+        "recalls": {code: share(predicted[labels == k] == k, lesions[labels == k]) for k, code in enumerate(CODES)},
+        "aucs": {code: _plain(metrics.area_under_roc(stated[:, k], labels == k)) for k, code in enumerate(CODES)},
+        "reliability": {code: reliability(stated[:, k], labels == k) for k, code in enumerate(CODES)},
+        "confusion": metrics.confusion(labels, predicted, len(CODES)).tolist(),
+        "operating_points": [_operating_point(point, stated, rows) for point in fitted.operating_points],
+        "prediction_sets": _prediction_sets(stated, rows, fitted),
+        "decision_curve": decision_curve(malignancy, malignant),
     }
 
 
-def answers_by_top_class(logits: np.ndarray, labels: np.ndarray, fitted: Calibration) -> dict:
+def key_figures(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
+    """The few figures that are given for every subgroup too.
+
+    Args:
+        stated: shape (N, 8), calibrated probabilities.
+        rows: as for `figures`.
+        fitted: its operating point "soon" is used.
+
+    Returns:
+        As `figures`.
+    """
+    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
+    soon = malignancy >= fitted.operating_point("soon").threshold
+    actual, predicted = seven.merge_labels(labels), seven.merge_probabilities(stated).argmax(axis=1)
+    return {
+        "images": len(labels),
+        "lesions": len(np.unique(lesions)),
+        "malignant": int(malignant.sum()),
+        "seven_classes": {
+            "balanced_accuracy": _interval(
+                lambda i: metrics.balanced_accuracy(metrics.confusion(actual[i], predicted[i], len(seven.SEVEN_CODES))),
+                lesions,
+            ),
+            "accuracy": share(predicted == actual, lesions),
+        },
+        "calibration_error": _interval(lambda i: metrics.expected_calibration_error(stated[i], labels[i]), lesions),
+        "malignancy_auc": _interval(lambda i: metrics.area_under_roc(malignancy[i], malignant[i]), lesions),
+        "soon_sensitivity": share(soon[malignant], lesions[malignant]),
+        "soon_specificity": share(~soon[~malignant], lesions[~malignant]),
+    }
+
+
+def share(hits: np.ndarray, lesions: np.ndarray) -> dict:
+    """The share of images that are hits, with its interval: both shape (N,), the first bool."""
+    low, high = metrics.share_interval(hits, lesions)
+    value = float(np.mean(hits)) if len(hits) else float("nan")
+    return {
+        "value": _plain(value),
+        "low": _plain(low),
+        "high": _plain(high),
+        "images": len(hits),
+        "lesions": len(np.unique(lesions)),
+    }
+
+
+def reliability(stated: np.ndarray, positive: np.ndarray) -> list[dict]:
+    """What was stated and what came true, in tenths of the stated probability: both shape (N,); empty bins left out."""
+    bin_of = np.minimum((stated * _BINS).astype(int), _BINS - 1)
+    return [
+        {
+            "images": int((bin_of == k).sum()),
+            "stated": float(stated[bin_of == k].mean()),
+            "true": float(positive[bin_of == k].mean()),
+        }
+        for k in np.unique(bin_of)
+    ]
+
+
+def decision_curve(malignancy: np.ndarray, malignant: np.ndarray) -> dict:
+    """Net benefit of sending to a doctor by the stated malignancy, beside sending everyone; sending none gains 0."""
+    everyone = np.ones_like(malignancy)
+    return {
+        "thresholds": _THRESHOLDS.tolist(),
+        "model": [_plain(metrics.net_benefit(malignancy, malignant, t)) for t in _THRESHOLDS],
+        "everyone": [_plain(metrics.net_benefit(everyone, malignant, t)) for t in _THRESHOLDS],
+    }
+
+
+def answers_by_top_class(stated: np.ndarray, labels: np.ndarray) -> dict:
     """For each most likely diagnosis, how many test images got it and what they were: natural frequencies."""
-    top = probabilities(logits, fitted).argmax(axis=1)
+    top = stated.argmax(axis=1)
     table = {}
     for k, code in enumerate(CODES):
         actual = np.bincount(labels[top == k], minlength=len(CODES))
         table[code] = {"n": int(actual.sum()), "counts": dict(zip(CODES, map(int, actual), strict=True))}
     return table
+
+
+def answers_by_score(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
+    """For each malignancy score, "1" to "10", how many test images got it and which share of them was malignant."""
+    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    malignant = calibration.has_risk(labels, "malignancy")
+    score = np.array([malignancy_score(probability, fitted) for probability in risk(stated, "malignancy")])
+    return {
+        str(k): {
+            "n": int((score == k).sum()),
+            "malignant": int(malignant[score == k].sum()),
+            "predictive_value": share(malignant[score == k], lesions[score == k]),
+        }
+        for k in range(1, 11)
+    }
 
 
 def rounding_cost(full: np.ndarray, rounded: np.ndarray) -> dict:
@@ -131,7 +193,43 @@ def rounding_cost(full: np.ndarray, rounded: np.ndarray) -> dict:
     }
 
 
-def _plain(values: dict) -> dict:
+def _operating_point(point: OperatingPoint, stated: np.ndarray, rows: pd.DataFrame) -> dict:
+    """The same threshold on these images, with intervals and how many of those called had the risk."""
+    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    positive = calibration.has_risk(labels, point.risk)
+    called = risk(stated, point.risk) >= point.threshold
     return {
-        key: None if isinstance(value, float) and not np.isfinite(value) else value for key, value in values.items()
+        "name": point.name,
+        "risk": point.risk,
+        "threshold": point.threshold,
+        "sensitivity": share(called[positive], lesions[positive]),
+        "specificity": share(~called[~positive], lesions[~positive]),
+        "predictive_value": share(positive[called], lesions[called]),
     }
+
+
+def _prediction_sets(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
+    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    in_set = stated >= np.asarray(fitted.set_thresholds)
+    covered, size = in_set[np.arange(len(labels)), labels], in_set.sum(axis=1)
+    return {
+        "coverage": share(covered, lesions),
+        "mean_size": _plain(float(size.mean()) if len(size) else float("nan")),
+        "empty": int((size == 0).sum()),
+        "classes": {
+            code: {
+                "coverage": share(covered[labels == k], lesions[labels == k]),
+                "mean_size": _plain(float(size[labels == k].mean()) if (labels == k).any() else float("nan")),
+            }
+            for k, code in enumerate(CODES)
+        },
+    }
+
+
+def _interval(statistic, lesions: np.ndarray) -> dict:
+    low, high = metrics.bootstrap_interval(statistic, lesions)
+    return {"value": _plain(statistic(np.arange(len(lesions)))), "low": _plain(low), "high": _plain(high)}
+
+
+def _plain(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

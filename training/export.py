@@ -1,21 +1,24 @@
 """A finished run becomes a bundle: the served network, then everything that was fitted and measured on it."""
 
-import dataclasses
+import hashlib
 import json
+import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from model_store import engines
-from model_store.bundle import BUNDLES, Bundle, record_golden, write
+from model_store.bundle import BUNDLES, DOCUMENT, GOLDEN, Bundle, read, record_golden, write
 from model_store.classes import CODES
 from model_store.half_precision import store_half_precision
-from model_store.prediction import Calibration
+from model_store.prediction import SOURCES, Calibration
+from model_store.probes import Probes
 from training import fit, model_card, network, synthetic
 from training.configs.recipe import Recipe
 
-MODEL = "model.keras"
+MODEL, MADE_FROM = "model.keras", "model.made_from"
+_BATCH = 16
 
 LICENCE = """The weights in this bundle were trained on ISIC 2019 (HAM10000, (c) ViDIR Group, Department of Dermatology,
 Medical University of Vienna; MSK/UDA, (c) International Skin Imaging Collaboration; BCN20000, (c) Department of
@@ -31,22 +34,27 @@ warranty.
 
 
 def served_network(recipe: Recipe, folder: Path) -> Path:
-    """Save the trained network in the form that is served, rounded to float16; or take the file that is there.
+    """Save the trained network in the form that is served, rounded to float16; or take what an earlier call saved.
 
     Args:
         recipe: what was trained.
         folder: the finished run's.
 
     Returns:
-        `folder`/model.keras with the outputs [logits, feature map].
+        `folder`/model.keras with the outputs [logits, feature map]. It is made anew where the weights or the size that
+        the network works at are no longer those that it was made from.
     """
-    file = folder / MODEL
-    if not file.exists():
-        model = _trained(recipe, folder)
+    file, made_from = folder / MODEL, folder / MADE_FROM
+    sides = f"{recipe.network_px or recipe.input.size_px} px of {recipe.input.size_px} px"
+    with _weights(recipe, folder).open("rb") as weights:
+        origin = f"{hashlib.file_digest(weights, 'sha256').hexdigest()} at {sides}"
+    if not file.exists() or not made_from.exists() or made_from.read_text() != origin:
         draft = folder / "draft.keras"
-        network.with_feature_map(model).save(draft)
+        network.with_feature_map(trained(recipe, folder)).save(draft)
         store_half_precision(draft)
-        draft.rename(file)
+        made_from.unlink(missing_ok=True)
+        draft.replace(file)
+        made_from.write_text(origin)
     return file
 
 
@@ -60,16 +68,29 @@ def bundle(recipe: Recipe, folder: Path, name: str, version: str, root: Path = B
         root: where it is put.
 
     Returns:
-        The bundle, read back.
+        The bundle, read back; where this version is there already with the same content, that one.
 
     Raises:
         FileNotFoundError: a step is missing.
-        FileExistsError: this version exists.
+        FileExistsError: this version is there with other content.
+        EngineError: `engine_unavailable`: Keras runs on another backend than TensorFlow, whose answers are the golden
+            ones.
     """
+    target = root / name / version
+    if not target.exists():
+        return _write(recipe, folder, name, version, root)
+    with tempfile.TemporaryDirectory() as fresh:
+        if _document(_write(recipe, folder, name, version, Path(fresh)).path) != _document(target):
+            raise FileExistsError(f"{target} holds another bundle: give a new --version, or delete it first")
+    return read(target)
+
+
+def _write(recipe: Recipe, folder: Path, name: str, version: str, root: Path) -> Bundle:
     report = json.loads((folder / "report.json").read_text())
-    fitted = Calibration.from_dict(json.loads((folder / "calibration.json").read_text()))
+    calibrations = json.loads((folder / "calibration.json").read_text())
     metadata = {
-        "recipe": json.loads((folder / "recipe.json").read_text()),
+        # The size that the network works at may be chosen after training.
+        "recipe": json.loads((folder / "recipe.json").read_text()) | {"network_px": recipe.network_px},
         "versions": json.loads((folder / "versions.json").read_text()),
         "data": json.loads((folder / "counts.json").read_text()),
     }
@@ -79,35 +100,48 @@ def bundle(recipe: Recipe, folder: Path, name: str, version: str, root: Path = B
         np.asarray(synthetic.picture(rng, label, side_px).crop((0, 0, side_px, side_px * 3 // 4)))
         for label, side_px in ((CODES.index("MEL"), 640), (CODES.index("NV"), 256), (CODES.index("BCC"), 900))
     )
-    engine = engines.load("tensorflow", folder / MODEL)
+    model = served_network(recipe, folder)
     return write(
         root,
         name=name,
         version=version,
-        model=folder / MODEL,
+        model=model,
         spec=recipe.input,
-        calibration=fitted,
+        calibrations={source: Calibration.from_dict(calibrations[source]) for source in SOURCES},
+        probes=Probes.read(folder / "probes.npz"),
         metadata=metadata,
         report=report,
-        golden=record_golden(photos, recipe.input, engine),
-        card=model_card.text(name, version, metadata, dataclasses.asdict(fitted), report),
+        golden=record_golden(photos, recipe.input, engines.load("tensorflow", model)),
+        card=model_card.text(name, version, metadata, calibrations, report),
         licence=LICENCE,
         figures=folder / "figures",
     )
 
 
+def _document(path: Path) -> dict:
+    """What a bundle says of itself, but for the golden answers, which may differ in their last bits."""
+    document = json.loads((path / DOCUMENT).read_text())
+    document["files"].pop(GOLDEN)
+    return document
+
+
 def rounding_logits(recipe: Recipe, folder: Path, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Answers to prepared images (N, size_px, size_px, 3) before and after the rounding: two (N, 8) arrays."""
-    full = _trained(recipe, folder)
-    rounded = keras.saving.load_model(folder / MODEL, compile=False)
-    return (
-        keras.ops.convert_to_numpy(full.predict_on_batch(inputs)),
-        keras.ops.convert_to_numpy(rounded.predict_on_batch(inputs)[0]),
+    rounded = keras.saving.load_model(served_network(recipe, folder), compile=False)
+    batches = [inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH)]
+    return tuple(
+        np.concatenate([keras.ops.convert_to_numpy(model.predict_on_batch(batch)) for batch in batches])
+        for model in (trained(recipe, folder), keras.Model(rounded.input, rounded.outputs[0]))
     )
 
 
-def _trained(recipe: Recipe, folder: Path) -> keras.Model:
+def trained(recipe: Recipe, folder: Path) -> keras.Model:
+    """The network with the weights that the run ended with, in float32: photos to logits (N, 8)."""
     input_px = recipe.input.size_px
     model = network.build(recipe.network_px or input_px, input_px=input_px)
-    fit.load_weights(model, folder / f"{recipe.stages[-1].name}.weights.npz")
+    fit.load_weights(model, _weights(recipe, folder))
     return model
+
+
+def _weights(recipe: Recipe, folder: Path) -> Path:
+    return folder / f"{recipe.stages[-1].name}.weights.npz"

@@ -1,6 +1,7 @@
 """Figures of a classifier: pure functions on arrays. What is undefined is NaN, never 0 or 1."""
 
 import numpy as np
+from scipy.stats import beta
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -124,3 +125,53 @@ def bootstrap_interval(
         return float("nan"), float("nan")
     low, high = np.quantile(draws, [(1 - coverage) / 2, (1 + coverage) / 2])
     return float(low), float(high)
+
+
+def share_interval(
+    hits: np.ndarray, groups: np.ndarray, *, repeats: int = 1000, coverage: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Interval of the share of images that are hits, drawing whole groups (lesions) as `bootstrap_interval` does.
+
+    Where all or none are hits every draw is alike, and the bootstrap would claim certainty; there the exact binomial
+    interval is given, with the groups as its trials.
+
+    Args:
+        hits: shape (N,), bool.
+        groups, repeats, coverage, seed: as for `bootstrap_interval`.
+
+    Returns:
+        Lower and upper limit; NaN without images.
+
+    Source: the exact interval of Clopper and Pearson 1934.
+    """
+    if len(hits) == 0:
+        return float("nan"), float("nan")
+    _, number = np.unique(groups, return_inverse=True)
+    images, found = np.bincount(number), np.bincount(number, weights=hits)
+    count, tail = len(images), (1 - coverage) / 2
+    if hits.all():
+        return float(beta.ppf(tail, count, 1)), 1.0
+    if not hits.any():
+        return 0.0, float(beta.ppf(1 - tail, 1, count))
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(0, count, (repeats, count), dtype=np.int32)
+    low, high = np.quantile(found[drawn].sum(axis=1) / images[drawn].sum(axis=1), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def net_benefit(scores: np.ndarray, positive: np.ndarray, threshold: float) -> float:
+    """What acting on scores at or above a threshold gains, in true positives an image; NaN without images.
+
+    A threshold of 0.1 means that nine false alarms are as bad as one missed positive.
+
+    Args:
+        scores: shape (N,), probabilities.
+        positive: shape (N,), bool.
+        threshold: in [0, 1).
+
+    Source: Vickers and Elkin 2006, "Decision curve analysis".
+    """
+    if len(scores) == 0:
+        return float("nan")
+    called = scores >= threshold
+    return float(np.mean(called & positive) - np.mean(called & ~positive) * threshold / (1 - threshold))

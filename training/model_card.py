@@ -1,11 +1,16 @@
 """MODEL_CARD.md from the files that the run and its evaluation wrote; no figure is typed by hand.
 
-The sections are those of Mitchell et al. 2019, "Model Cards for Model Reporting".
+The sections are those of Mitchell et al. 2019, "Model Cards for Model Reporting"; within them stand the items of
+CLEAR Derm (Daneshjou et al. 2022, "Checklist for Evaluation of Image-Based Artificial Intelligence Reports in
+Dermatology").
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from model_store.classes import CODES
+from model_store.classes import CLASSES, CODES
+from model_store.prediction import SOURCES
+
+_KINDS = ("dermoscopy", "phone", "thumbnail")
 
 _FIGURES = (
     ("Balanced accuracy, seven ISIC 2018 classes", ("seven_classes", "balanced_accuracy")),
@@ -18,129 +23,342 @@ _FIGURES = (
     ("Malignancy: sensitivity at specificity 0.70", ("malignancy_sensitivity_at_specificity_70",)),
 )
 
+_INTENDED_USE = """To help a person decide whether and how soon to show a spot to a doctor, and to give clinicians a \
+ranked second look at it. Users are visitors with a phone photo and clinicians with a dermoscope; every answer leads \
+to a person, never around one.
 
-def text(name: str, version: str, metadata: dict, calibration: dict, report: dict) -> str:
+Out of scope: ruling out cancer; choosing or withholding treatment; being the only reason to wait; judging rashes, \
+wounds, burns, infections, nails, mucosa or hair; several spots in one photo; children. Where a photo is refused, \
+nothing is said about the spot."""
+
+_DATA = """Public images only, none generated: ISIC 2019 (HAM10000, BCN20000, MSK/UDA; Tschandl et al. 2018, Codella \
+et al. 2018, Combalia et al. 2019; CC BY-NC 4.0) from dermoscopes of several makers in Vienna, Queensland, Barcelona \
+and New York, and PAD-UFES-20 (Pacheco et al. 2020; CC BY 4.0), photos by several phones in Espírito Santo, Brazil. \
+See LICENSE: the weights may be used for research and other non-commercial purposes only.
+
+Diagnoses are the data sets' own: of malignant ones nearly all by histopathology, of naevi many by follow-up or the \
+consensus of experts; nobody looked at them again. Black corners, hairs, rulers and ink were left in the images."""
+
+_SKIN = """Skin types are known for a part of the phone photos only (Fitzpatrick, as noted by the clinicians who \
+collected them). ISIC 2019 states none; its images are nearly all of light skin."""
+
+_ETHICS = """A missed melanoma costs most, so the operating points were set on sensitivity, and most people who are \
+sent to a doctor have nothing malignant. What it changes for doctors' time and for patients' worry was not studied. \
+Photos of skin are health data: training used published ones only, and the site keeps none."""
+
+_LIMITS = (
+    "Phone photos are judged worse than dermoscopy; the figures by source say how much.",
+    "Dark skin hardly occurs in the training images (see subgroups: skin_type), so no figure vouches for it.",
+    "Palms, soles, nails and mucosa hardly occur in the data; melanoma there can be missed.",
+    "Diagnoses outside the eight cannot be named; such a lesion gets one of the eight, or is refused.",
+    "Early melanomas look like naevi to the network too: see the confusion matrix, row MEL, column NV.",
+    "Of AK, SCC, DF and VASC there are few test images: their intervals are wide.",
+    "Whole frames and sharp photos of many megapixels reach the network as a square of few pixels; tiny details are "
+    "lost.",
+)
+
+_UNTESTED = (
+    "prospectively, in a clinic, or beside the doctors who would use it",
+    "in Kazakhstan or anywhere else in Central Asia",
+    "by patients who took the photos themselves",
+    "on an external set of another hospital (the test images come from the same collections as the training images)",
+    "on Fitzpatrick skin types V and VI",
+    "on children",
+    "as a help to doctors: whether they decide better with it than without",
+)
+
+
+def text(name: str, version: str, metadata: dict, calibrations: dict, report: dict) -> str:
     """Write the card.
 
     Args:
         name, version: of the bundle.
         metadata: recipe, versions and data counts of the run.
-        calibration: `Calibration` as a dictionary.
+        calibrations: for each of `prediction.SOURCES`, a `Calibration` as a dictionary.
         report: from `report.json`.
 
     Returns:
         Markdown.
     """
-    recipe, sets = metadata["recipe"], report["sets"]
-    return (
-        "\n\n".join(
-            [
-                f"# Model card: {name} {version}",
-                "It screens photos of skin lesions; it never diagnoses. It is not a registered medical device. Every "
-                "figure below was written by `python -m training evaluate`.",
-                "## Model",
-                f"EfficientNetB4 at {recipe['input']['size_px']} px with one dense layer for the eight diagnoses of "
-                f"ISIC 2019 ({', '.join(CODES)}). Starting weights: {recipe['weights']}. Photos are brought to "
-                f"{recipe['input']['common_px']} px first (fit: {recipe['input']['fit']}), then to "
-                f"{recipe['input']['size_px']} px; {_working_size(recipe)}. Keras {metadata['versions']['keras']}, "
-                f"backend {metadata['versions']['backend']}, commit {metadata['versions']['commit']}.",
-                _table(
-                    ("stage", "size", "epochs", "images an epoch", "highest learning rate"),
-                    (
-                        (s["name"], f"{s['size_px']} px", s["epochs"], s["epoch_images"] or "all", f"{s['peak']:g}")
-                        for s in recipe["stages"]
-                    ),
-                ),
-                "![Learning curves](figures/learning_curves.svg)",
-                "## Intended use",
-                "To help decide who should show a spot to a doctor soon, and to give clinicians a ranked second look. "
-                "Not for ruling out cancer, not for choosing treatment, not as the only reason to wait.",
-                "## Data",
-                "ISIC 2019 (CC BY-NC 4.0) and PAD-UFES-20 (CC BY 4.0); see LICENSE. "
-                f"{metadata['data']['images']} labelled images, {metadata['data']['rows_without_image']} rows of the "
-                "tables without an image. Split by lesion, patient and near-duplicate, stratified by class and source. "
-                "The size that the network works at was chosen on validation; the calibration was fitted on "
-                "calibration and validation; the test images below trained and calibrated nothing. The "
-                "photo-quality limits of the site (`model_store/quality.py`) were set on images of every split, "
-                "these among them; no figure below depends on them.",
-                _table(
-                    ("split", *(kind for kind in ("dermoscopy", "phone", "thumbnail"))),
-                    (
-                        (split, *(counts.get(kind, 0) for kind in ("dermoscopy", "phone", "thumbnail")))
-                        for split, counts in metadata["data"]["by_split"].items()
-                    ),
-                ),
-                "Thumbnails (84 px) only train; those on another side are left out of everything.",
-                "## Figures",
-                "With 95 % bootstrap intervals by lesion. The mix of diagnoses in these sets differs from that of any "
-                "clinic, and so would every predictive value.",
-                *(_figures(title, sets[title]) for title in sets),
-                "![Confusion matrix](figures/confusion.svg) ![Reliability](figures/reliability.svg) "
-                "![ROC curves](figures/roc.svg)",
-                "## Probabilities",
-                f"Temperature {calibration['temperature']:.3f}. The prior behind every probability: "
-                f"{calibration['prior']['name']} ("
-                + ", ".join(f"{c} {v:.3f}" for c, v in zip(CODES, calibration["prior"]["values"], strict=True))
-                + "). A clinic with another mix needs another prior.",
-                "## Known limits",
-                "- Nearly all training images are dermoscopic and of light skin; phone photos and dark skin are judged "
-                "worse, and how much worse on dark skin was not measured.\n"
-                "- Palms, soles, nails and mucosa hardly occur in the data; melanoma there can be missed.\n"
-                "- Diagnoses outside the eight cannot be predicted.\n"
-                "- Never tested: prospectively, in Kazakhstan, by patients themselves.",
-                "## Storage",
-                f"Kernels are stored in float16; on {report['float16']['images']} images this moved a logit by at most "
-                f"{report['float16']['largest_logit_difference']:.4f} and kept the top class of "
-                f"{report['float16']['same_top_class']:.1%}.",
-            ]
-        )
-        + "\n"
-    )
+    sections = [
+        f"# Model card: {name} {version}",
+        "It screens photos of skin lesions; it never diagnoses. It is not a registered medical device. Every figure "
+        "below was written by `python -m training evaluate`, in `report.json` beside this card.",
+        *_model(metadata, report),
+        "## Intended use",
+        _INTENDED_USE,
+        *_data(metadata),
+        "## Factors",
+        "Figures are given by the photo's source, age band, sex, anatomical site and data set, and by Fitzpatrick "
+        f"skin type where it is known. {_SKIN}",
+        "## Metrics",
+        "Intervals hold 95 %: bootstrap by lesion; exact binomial by lesion where every image or none was right. "
+        "Malignancy means MEL, BCC, AK or SCC; urgent means MEL or SCC. The mix of diagnoses in these sets differs "
+        "from that of any clinic, and so would every predictive value. The official scorer of the ISIC challenges "
+        "gives the same balanced accuracy (tested).",
+        "## Evaluation",
+    ]
+    for source, figures in report["sets"].items():
+        sections += _set(source, figures, report["answers"][source])
+    sections += _calibration(calibrations)
+    sections += _gate(report)
+    sections += _choices(report["choices"])
+    sections += [
+        "## Ethical considerations",
+        _ETHICS,
+        "## Known failures",
+        _list(_LIMITS),
+        "## Never tested",
+        _list(_UNTESTED),
+        "## Storage",
+        f"Kernels are stored in float16; on {report['float16']['images']} validation images this moved a logit by at "
+        f"most {report['float16']['largest_logit_difference']:.4f} and kept the top class of "
+        f"{report['float16']['same_top_class']:.1%}.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _model(metadata: dict, report: dict) -> list[str]:
+    recipe, versions = metadata["recipe"], metadata["versions"]
+    return [
+        "## Model",
+        f"EfficientNetB4 (Tan and Le 2019) at {recipe['input']['size_px']} px with one dense layer for the eight "
+        f"diagnoses of ISIC 2019: {', '.join(f'{c.code} (ICD-10 {c.icd10})' for c in CLASSES)}. Starting weights: "
+        f"{recipe['weights']}. Photos are brought to {recipe['input']['common_px']} px first (fit: "
+        f"{recipe['input']['fit']}, {recipe['input']['resampling']}), then to {recipe['input']['size_px']} px; "
+        f"{_working_size(recipe)}. Keras {versions['keras']}, backend {versions['backend']}, commit "
+        f"{versions['commit']}.",
+        _table(
+            ("stage", "size", "epochs", "images an epoch", "highest learning rate", "share of phone photos"),
+            (
+                (
+                    stage["name"],
+                    f"{stage['size_px']} px",
+                    stage["epochs"],
+                    stage["epoch_images"] or "all",
+                    f"{stage['peak']:g}",
+                    f"{stage['phone_share']:g}" if "phone_share" in stage else "",
+                )
+                for stage in recipe["stages"]
+            ),
+        ),
+        "Validation at the epoch whose weights each stage ended with, before and after fine-tuning (the loss of a "
+        "stage holds its own class shares, so it compares only within a stage):",
+        _table(
+            ("stage", "epoch", "loss", "accuracy", "balanced accuracy"),
+            (
+                (
+                    row["stage"],
+                    row["epoch"],
+                    _number(row["val_loss"]),
+                    _number(row["val_accuracy"]),
+                    _number(row["val_balanced_accuracy"]),
+                )
+                for row in report["before_and_after"]
+            ),
+        ),
+        "![Learning curves](figures/learning_curves.svg)",
+    ]
+
+
+def _data(metadata: dict) -> list[str]:
+    data = metadata["data"]
+    return [
+        "## Data",
+        _DATA,
+        f"{data['images']} labelled images, {data['rows_without_image']} rows of the tables without an image, "
+        f"{data['unreadable']} unreadable. Split by lesion, patient and near-duplicate, stratified by class and "
+        "source. Whatever was chosen was chosen on validation; the calibration was fitted on calibration and "
+        "validation; the test images below trained and calibrated nothing. The photo-quality limits of the site "
+        "(`model_store/quality.py`) were set on images of every split, these among them; only the figures behind "
+        "the gate depend on them.",
+        _table(
+            ("split", *_KINDS),
+            ((split, *(counts.get(kind, 0) for kind in _KINDS)) for split, counts in data["by_split"].items()),
+        ),
+        "Thumbnails (84 px) only train; those on another side are left out of everything.",
+    ]
 
 
 def _working_size(recipe: dict) -> str:
     if recipe["network_px"] in (None, recipe["input"]["size_px"]):
         return "the network works at that size"
-    return f"the network's first layer brings that to {recipe['network_px']} px, the size it was trained at last"
+    return f"the network's first layer brings that to {recipe['network_px']} px"
 
 
-def _figures(title: str, figures: dict) -> str:
-    return "\n\n".join(
-        [
-            f"### Test: {title}",
-            f"{figures['images']} images of {figures['lesions']} lesions.",
-            _table(("figure", "value", "95 % interval"), (_row(label, figures, path) for label, path in _FIGURES)),
-            _table(
-                ("class", "images", "recall"),
-                ((code, recall["images"], _number(recall["value"])) for code, recall in figures["recalls"].items()),
+def _set(source: str, figures: dict, answers: dict) -> list[str]:
+    sets = figures["prediction_sets"]
+    return [
+        f"### Test: {source}",
+        f"{figures['images']} images of {figures['lesions']} lesions.",
+        f"{answers['set']}; {figures['malignant']} images show a malignant lesion. The bundle tells the source from "
+        f"the photo; it was right for {_share(figures['source_told_right'])} of these.",
+        _table(("figure", "value", "95 % interval"), (_row(label, figures, path) for label, path in _FIGURES)),
+        _table(
+            ("class", "images", "recall", "95 % interval", "AUC", "in its 95 % set", "mean size of its set"),
+            (
+                (
+                    code,
+                    recall["images"],
+                    _number(recall["value"]),
+                    _interval(recall),
+                    _number(figures["aucs"][code]),
+                    _number(sets["classes"][code]["coverage"]["value"]),
+                    _number(sets["classes"][code]["mean_size"], 2),
+                )
+                for code, recall in figures["recalls"].items()
             ),
+        ),
+        f"95 % prediction sets: coverage {_share(sets['coverage'])}, mean size {_number(sets['mean_size'], 2)}.",
+        _table(
+            ("operating point", "risk", "threshold", "sensitivity", "specificity", "predictive value"),
+            (
+                (
+                    point["name"],
+                    point["risk"],
+                    f"{point['threshold']:.4f}",
+                    *(_share(point[key]) for key in ("sensitivity", "specificity", "predictive_value")),
+                )
+                for point in figures["operating_points"]
+            ),
+        ),
+        "Malignancy score, and how many of the test images that got it were malignant:",
+        _table(
+            ("score", "images", "malignant", "predictive value"),
+            (
+                (score, row["n"], row["malignant"], _share(row["predictive_value"]))
+                for score, row in answers["by_score"].items()
+            ),
+        ),
+        *(
+            f"![{title}](figures/{name}_{source}.svg)"
+            for name, title in (
+                ("confusion", "Confusion matrix"),
+                ("reliability", "Reliability by diagnosis"),
+                ("roc", "ROC curves"),
+                ("decision_curve", "Decision curve for malignancy"),
+            )
+        ),
+        f"#### Subgroups: {source}",
+        _table(
+            (
+                "part",
+                "images",
+                "malignant",
+                "accuracy, seven",
+                "AUC, malignancy",
+                "sensitivity, soon",
+                "specificity, soon",
+            ),
+            (
+                _part(f"{heading}: {part}", measured)
+                for heading, parts in figures["subgroups"].items()
+                for part, measured in parts.items()
+            ),
+        ),
+    ]
+
+
+def _part(name: str, measured: dict) -> tuple:
+    if "lesions" not in measured:
+        return (name, measured["images"], *["too few"] * 5)
+    figures = (
+        measured["seven_classes"]["accuracy"],
+        measured["malignancy_auc"],
+        measured["soon_sensitivity"],
+        measured["soon_specificity"],
+    )
+    return (name, measured["images"], measured["malignant"], *map(_share, figures))
+
+
+def _calibration(calibrations: dict) -> list[str]:
+    sections = ["## Probabilities"]
+    for source in SOURCES:
+        fitted = calibrations[source]
+        shares = ", ".join(f"{c} {v:.3f}" for c, v in zip(CODES, fitted["prior"]["values"], strict=True))
+        sections.append(
+            f"{source}: temperature {fitted['temperature']:.3f}; the prior behind every probability is "
+            f"{fitted['prior']['name']} ({shares})."
+        )
+    return [*sections, "A clinic with another mix of diagnoses needs another prior."]
+
+
+def _gate(report: dict) -> list[str]:
+    rows = []
+    for source, figures in report["sets"].items():
+        gate, accepted = figures["gate"], figures["gate"]["accepted"]
+        for label, measured in (("all", figures), ("accepted", accepted)):
+            rows.append(
+                (
+                    f"{source}, {label}",
+                    measured["images"],
+                    _share(measured["seven_classes"]["balanced_accuracy"]),
+                    _share(measured["malignancy_auc"]),
+                    _share(measured["soon_sensitivity"]),
+                )
+            )
+        reasons = ", ".join(f"{code} {count}" for code, count in gate["refused_by_reason"].items())
+        rows.append((f"{source}, refused ({reasons or 'none'})", gate["refused"], "", "", ""))
+    return [
+        "## Gate",
+        "What the site refuses to judge, for the photo's quality or because nothing like it was learnt, and the "
+        "figures of the test images without the refused ones:",
+        _table(("test images", "n", "balanced accuracy, seven", "AUC, malignancy", "sensitivity, soon"), rows),
+    ]
+
+
+def _choices(choices: dict) -> list[str]:
+    titles = {
+        "size": ("network_px", "Side that the network works at, pixels"),
+        "fit": ("fit", "How a whole frame becomes a square"),
+        "flips": ("views", "Mirrored views of a photo at test time; each costs one more run of the network"),
+    }
+    if not choices:
+        return []
+    sections = ["## Choices", "Measured on validation images alone, diagnoses taken as equally common."]
+    for name, rows in choices.items():
+        key, title = titles[name]
+        sections.append(
             _table(
-                ("operating point", "risk", "threshold", "sensitivity", "specificity"),
+                (title, "photos", "images", "balanced accuracy, seven", "AUC, malignancy"),
                 (
                     (
-                        p["name"],
-                        p["risk"],
-                        f"{p['threshold']:.4f}",
-                        _number(p["sensitivity"]),
-                        _number(p["specificity"]),
+                        row[key],
+                        row["source"],
+                        row["images"],
+                        _share({"value": row["balanced_accuracy"], "low": row["low"], "high": row["high"]}),
+                        _number(row["malignancy_auc"]),
                     )
-                    for p in figures["operating_points"]
+                    for row in rows
                 ),
-            ),
-            f"95 % prediction sets: coverage {figures['prediction_sets']['coverage']:.3f}, mean size "
-            f"{figures['prediction_sets']['mean_size']:.2f}.",
-        ]
-    )
+            )
+        )
+    return sections
 
 
 def _row(label: str, figures: dict, path: tuple[str, ...]) -> tuple[str, str, str]:
     for key in path:
         figures = figures[key]
-    return label, _number(figures["value"]), f"{_number(figures['low'])} to {_number(figures['high'])}"
+    return label, _number(figures["value"]), _interval(figures)
 
 
-def _number(value: float | None) -> str:
-    return "not measurable" if value is None else f"{value:.3f}"
+def _share(figure: dict) -> str:
+    """A figure with its interval in one cell."""
+    if figure["value"] is None or figure["low"] is None:
+        return _number(figure["value"])
+    return f"{_number(figure['value'])} ({_interval(figure)})"
+
+
+def _interval(figure: dict) -> str:
+    return "" if figure["low"] is None else f"{_number(figure['low'])} to {_number(figure['high'])}"
+
+
+def _number(value: float | None, digits: int = 3) -> str:
+    return "not measurable" if value is None else f"{value:.{digits}f}"
+
+
+def _list(sentences: Sequence[str]) -> str:
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def _table(head: tuple, rows: Iterable[tuple]) -> str:

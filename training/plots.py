@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from model_store.classes import CODES
-from model_store.prediction import Calibration, probabilities
 from training import metrics
 
 matplotlib.use("svg")
@@ -44,25 +43,24 @@ def confusion(matrix: np.ndarray, file: Path) -> None:
     _save(figure, file)
 
 
-def reliability(logits: np.ndarray, labels: np.ndarray, fitted: Calibration, file: Path) -> None:
-    """How often the top class was right, by how sure the network said it was, in tenths."""
-    stated = probabilities(logits, fitted)
-    confidence, correct = stated.max(axis=1), stated.argmax(axis=1) == labels
-    bins = np.minimum((confidence * 10).astype(int), 9)
-    figure, axis = plt.subplots(figsize=(4, 4))
-    axis.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
-    for k in np.unique(bins):
-        inside = bins == k
-        axis.plot(confidence[inside].mean(), correct[inside].mean(), "o", color="C0")
-        axis.annotate(str(inside.sum()), (confidence[inside].mean(), correct[inside].mean()), fontsize=7)
-    error = metrics.expected_calibration_error(stated, labels)
-    axis.set(xlabel="stated probability", ylabel="share that was right", title=f"calibration error {error:.3f}")
+def reliability(bins_by_class: dict[str, list[dict]], file: Path) -> None:
+    """How often each diagnosis was there, by how likely the network said it was: from `evaluate.reliability`.
+
+    The larger a dot, the more images it stands for.
+    """
+    figure, axes = plt.subplots(2, 4, figsize=(8, 4.4), sharex=True, sharey=True)
+    for axis, (code, bins) in zip(axes.flat, bins_by_class.items(), strict=True):
+        axis.plot([0, 1], [0, 1], color="grey", linewidth=0.5)
+        sizes = [4 + 20 * np.log10(part["images"]) for part in bins]
+        axis.scatter([part["stated"] for part in bins], [part["true"] for part in bins], s=sizes)
+        axis.set_title(code, fontsize=9)
+    figure.supxlabel("stated probability", fontsize=9)
+    figure.supylabel("share that really was", fontsize=9)
     _save(figure, file)
 
 
-def roc(logits: np.ndarray, labels: np.ndarray, fitted: Calibration, file: Path) -> None:
-    """Sensitivity against 1 - specificity for each class against all others."""
-    stated = probabilities(logits, fitted)
+def roc(stated: np.ndarray, labels: np.ndarray, file: Path) -> None:
+    """Sensitivity against 1 - specificity for each class against all others: stated (N, 8), labels (N,)."""
     figure, axis = plt.subplots(figsize=(4.5, 4.5))
     for k, code in enumerate(CODES):
         positive = labels == k
@@ -74,6 +72,18 @@ def roc(logits: np.ndarray, labels: np.ndarray, fitted: Calibration, file: Path)
             axis.plot(false_alarms, found, linewidth=1, label=f"{code} {area:.2f}")
     axis.set(xlabel="1 - specificity", ylabel="sensitivity")
     axis.legend(title="area under the curve")
+    _save(figure, file)
+
+
+def decision_curve(curve: dict, file: Path) -> None:
+    """Net benefit for malignancy by the threshold, beside sending everyone and sending nobody to a doctor."""
+    figure, axis = plt.subplots(figsize=(4.5, 3.5))
+    axis.plot(curve["thresholds"], curve["model"], label="by the network")
+    axis.plot(curve["thresholds"], curve["everyone"], label="everyone", linewidth=1)
+    axis.axhline(0, color="grey", linewidth=1, label="nobody")
+    axis.set(xlabel="probability of malignancy that sends to a doctor", ylabel="net benefit an image")
+    axis.set_ylim(-0.05, max([*curve["model"], 0.05]) * 1.1)
+    axis.legend()
     _save(figure, file)
 
 

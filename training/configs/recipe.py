@@ -118,3 +118,8 @@ class Recipe:
     early_stopping_patience: int | None = None
     reduce_lr_patience: int | None = None
     validation_images: int | None = None
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether a stage ends with the weights of its best epoch rather than its last."""
+        return self.early_stopping_patience is not None or self.reduce_lr_patience is not None

@@ -1,0 +1,155 @@
+"""Choices about a trained network, measured on validation: the size that it works at, the fit, flips at test time.
+
+None of these changes the training, so they can wait until there is a network. The tables only inform: what is chosen
+goes into the recipe by hand. Diagnoses are read from the logits alone, as if all were equally common.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from model_store.images import open_photo
+from model_store.prediction import SOURCES, risk
+from model_store.preprocessing import FITS, to_common
+from training import export, fit, metrics, seven
+from training.calibration import has_risk
+from training.configs.recipe import Recipe
+from training.fit import Data
+
+FILES = ("size", "fit", "flips")
+
+# Whole frames of some of the images, as a visitor would upload them; see `dataset.read` for the other folders.
+FRAME_FOLDER = "whole_frames_480"
+_STRIDE_PX = 32  # the network halves its input five times
+_BATCH = 16
+
+
+def run(recipe: Recipe, data: Data, folder: Path) -> dict[str, pd.DataFrame]:
+    """Measure all three; writes `size.csv`, `fit.csv` and `flips.csv` into the run's folder.
+
+    Args:
+        recipe: what was trained.
+        data: from `prepare`.
+        folder: the run's, trained.
+
+    Returns:
+        The tables, under the names in `FILES`.
+    """
+    tables = {
+        "size": sizes(recipe, data, folder),
+        "fit": fits(recipe, data, folder),
+        "flips": flips(recipe, data, folder),
+    }
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return tables
+
+
+def sizes(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
+    """The network working at its size, a stride less, and one and two strides more.
+
+    Source of the idea: Touvron et al. 2019, "Fixing the train-test resolution discrepancy".
+
+    Returns:
+        A row for each size and source: network_px, source and the columns of `_measure`.
+    """
+    own_px = recipe.network_px or recipe.input.size_px
+    table = []
+    for strides in (-1, 0, 1, 2):
+        network_px = own_px + strides * _STRIDE_PX
+        model = export.trained(dataclasses.replace(recipe, network_px=network_px), folder)
+        for source in SOURCES:
+            rows = _validation(data, source)
+            if len(rows):
+                logits = fit.logits(model, data.pixels, rows, recipe.input, _BATCH)
+                table.append({"network_px": network_px, "source": source, **_measure(logits, data.table.iloc[rows])})
+    return pd.DataFrame(table)
+
+
+def fits(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
+    """How a whole frame becomes a square: on the validation images of which the whole frame is there.
+
+    Returns:
+        A row for each fit and source: fit, source and the columns of `_measure`; no row without whole frames.
+    """
+    model = export.trained(recipe, folder)
+    table = []
+    for source in SOURCES:
+        rows = _validation(data, source)
+        frames = {row: frame for row in rows if (frame := _whole_frame(Path(data.table.path.iloc[row]))) is not None}
+        for name in FITS if frames else ():
+            spec = dataclasses.replace(recipe.input, fit=name)
+            pixels = np.stack([to_common(frame, spec) for frame in frames.values()])
+            logits = fit.logits(model, pixels, np.arange(len(pixels)), recipe.input, _BATCH)
+            table.append({"fit": name, "source": source, **_measure(logits, data.table.iloc[list(frames)])})
+    return pd.DataFrame(table, columns=None if table else ["fit", "source"])
+
+
+def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
+    """One look at an image, the mean of two (mirrored), and of four (upside down too).
+
+    Returns:
+        A row for each number of views and source: views (what it costs, in times of one look), source, the columns
+        of `_measure`, and gain, gain_low, gain_high: of balanced accuracy over one look, with its interval.
+    """
+    model = export.trained(recipe, folder)
+    table = []
+    for source in SOURCES:
+        rows = _validation(data, source)
+        if not len(rows):
+            continue
+        labels, lesions = data.table.label.to_numpy()[rows], data.table.lesion.to_numpy()[rows]
+        seen = np.stack([_logits_mirrored(model, data, rows, recipe, axes) for axes in ((), (2,), (1,), (1, 2))])
+        for views in (1, 2, 4):
+            logits = seen[:views].mean(axis=0)
+            gain = _balanced_accuracy(logits, labels) - _balanced_accuracy(seen[0], labels)
+            low, high = metrics.bootstrap_interval(
+                lambda i, logits=logits, once=seen[0], labels=labels: (
+                    _balanced_accuracy(logits[i], labels[i]) - _balanced_accuracy(once[i], labels[i])
+                ),
+                lesions,
+            )
+            found = {"gain": gain, "gain_low": low, "gain_high": high}
+            table.append({"views": views, "source": source, **_measure(logits, data.table.iloc[rows]), **found})
+    return pd.DataFrame(table)
+
+
+def _logits_mirrored(
+    model: keras.Model, data: Data, rows: np.ndarray, recipe: Recipe, axes: tuple[int, ...]
+) -> np.ndarray:
+    pixels = np.flip(data.pixels[rows], axes)
+    return fit.logits(model, pixels, np.arange(len(rows)), recipe.input, _BATCH)
+
+
+def _measure(logits: np.ndarray, rows: pd.DataFrame) -> dict:
+    """Figures of some validation images, with the interval of the first by lesion."""
+    labels = rows.label.to_numpy()
+    low, high = metrics.bootstrap_interval(lambda i: _balanced_accuracy(logits[i], labels[i]), rows.lesion.to_numpy())
+    shares = softmax(logits, axis=1)
+    return {
+        "images": len(rows),
+        "balanced_accuracy": _balanced_accuracy(logits, labels),
+        "low": low,
+        "high": high,
+        "accuracy": metrics.accuracy(seven.confusion(shares, labels)),
+        "malignancy_auc": metrics.area_under_roc(risk(shares, "malignancy"), has_risk(labels, "malignancy")),
+    }
+
+
+def _balanced_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    return metrics.balanced_accuracy(seven.confusion(softmax(logits, axis=1), labels))
+
+
+def _validation(data: Data, source: str) -> np.ndarray:
+    return np.flatnonzero((data.table.split == "validation") & (data.table.kind == source))
+
+
+def _whole_frame(path: Path) -> np.ndarray | None:
+    """The image's whole frame, from `FRAME_FOLDER` or its own file; None where both are missing or a square crop."""
+    beside = path.parent.parent / FRAME_FOLDER / f"{path.stem}.jpg"
+    rgb = open_photo((beside if beside.exists() else path).read_bytes()).rgb
+    return None if rgb.shape[0] == rgb.shape[1] else rgb

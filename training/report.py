@@ -1,0 +1,263 @@
+"""The report of a run: all that is measured on its test images, in `report.json`, `figures/` and one HTML page.
+
+A run's folder receives
+    report.json           every figure; goes into the bundle
+    figures/              plots of them; go into the bundle
+    report.html           all of it to read, in one file; stays here, since it shows photos
+    worst_mistakes.jpg    the photos that it shows; stays here
+"""
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from model_store.classes import CODES
+from model_store.classifier import refusal
+from model_store.images import open_photo
+from model_store.prediction import SOURCES, Calibration, Evidence, interpret, probabilities
+from model_store.preprocessing import to_input
+from model_store.probes import Probes
+from model_store.quality import Quality, assess
+from training import choose, contact_sheet, evaluate, export, features, plots, report_page, subgroups
+from training.calibration import has_risk
+from training.configs.recipe import Recipe
+from training.fit import Data
+
+REPORT, MISTAKES, FIGURES = "report.json", "worst_mistakes.jpg", "figures"
+_ROUNDING_IMAGES = 256
+_DRAWN_IMAGES = 10
+_SETS = {
+    "dermoscopy": "ISIC 2019 dermoscopy, lesions held out for the test",
+    "phone": "PAD-UFES-20 phone photos, patients held out for the test",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class TestSet:
+    """The test images of one source, N of them, and what the served network said.
+
+    Attributes:
+        source: one of `prediction.SOURCES`.
+        numbers: shape (N,), their row numbers in the data.
+        rows: their rows of the table.
+        logits: shape (N, 8).
+        evidence: N, as the site would have it.
+        calibrations: the run's.
+    """
+
+    __test__ = False  # pytest takes every class called Test... for a test
+
+    source: str
+    numbers: np.ndarray
+    rows: pd.DataFrame
+    logits: np.ndarray
+    evidence: tuple[Evidence, ...]
+    calibrations: dict[str, Calibration]
+
+    @property
+    def fitted(self) -> Calibration:
+        """The calibration of this source."""
+        return self.calibrations[self.source]
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Shape (N,), indices into `classes.CODES`."""
+        return self.rows.label.to_numpy()
+
+    @property
+    def stated(self) -> np.ndarray:
+        """Shape (N, 8), calibrated probabilities."""
+        return probabilities(self.logits, self.fitted)
+
+
+def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) -> dict:
+    """Measure the served network on the test split, and write everything that is listed above.
+
+    Args:
+        recipe: what was trained.
+        data: from `prepare`.
+        folder: the run's, trained and calibrated.
+        images: names of images whose actual and predicted diagnosis go into the report; none: a few test images,
+            drawn by the recipe's seed.
+
+    Returns:
+        What `report.json` holds.
+
+    Raises:
+        ValueError: no image of the data has one of these names.
+        FileNotFoundError: a step is missing.
+    """
+    tested = [_test_set(recipe, data, folder, source) for source in SOURCES]
+    tested = [some for some in tested if len(some.rows)]
+    history = pd.read_csv(folder / "history.csv")
+    content = {
+        "sets": {some.source: _figures(some) for some in tested},
+        "answers": {some.source: _answers(some) for some in tested},
+        "float16": _rounding_cost(recipe, data, folder),
+        "gate": _json(folder / "gate.json"),
+        "choices": {
+            name: _records(folder / f"{name}.csv") for name in choose.FILES if (folder / f"{name}.csv").exists()
+        },
+        "history": history.to_dict("records"),
+        "before_and_after": before_and_after(history, recipe.keeps_best).to_dict("records"),
+        "predicted_against_actual": predicted_against_actual(recipe, data, folder, images).to_dict("records"),
+    }
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / REPORT).write_text(text + "\n", encoding="utf-8")
+    _plot(content, tested, history, folder / FIGURES)
+    contact_sheet.write(
+        [contact_sheet.worst(data.pixels[some.numbers], some.rows, some.stated) for some in tested], folder / MISTAKES
+    )
+    report_page.write(content, json.loads((folder / "recipe.json").read_text()), folder)
+    return content
+
+
+def before_and_after(history: pd.DataFrame, keeps_best: bool) -> pd.DataFrame:
+    """Validation loss and accuracy that each stage ended with: before and after fine-tuning in one table.
+
+    Args:
+        history: from `history.csv`.
+        keeps_best: whether a stage ends with the weights of its best epoch (the lowest validation loss) or its last.
+
+    Returns:
+        A row a stage: stage, epoch (whose weights it kept), val_loss, val_accuracy, val_balanced_accuracy.
+    """
+    kept = (
+        history.loc[history.groupby("stage", sort=False).val_loss.idxmin()]
+        if keeps_best
+        else history.groupby("stage", sort=False).tail(1)
+    )
+    return kept[["stage", "epoch", "val_loss", "val_accuracy", "val_balanced_accuracy"]].reset_index(drop=True)
+
+
+def predicted_against_actual(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) -> pd.DataFrame:
+    """Actual and predicted diagnosis of given images, or of a few test images that the recipe's seed draws.
+
+    Returns:
+        A row an image: image, split, source, actual, predicted, probability.
+
+    Raises:
+        ValueError: no image of the data has one of these names.
+    """
+    can = data.table.kind.isin(SOURCES) & (data.table.split != "unreadable")
+    if images:
+        row_of = {name: row for row, name in enumerate(data.table.image) if can.iloc[row]}
+        if missing := [name for name in images if name not in row_of]:
+            raise ValueError(f"no such images in the data: {', '.join(missing)}")
+        rows = np.array([row_of[name] for name in images])
+    else:
+        test = np.flatnonzero(can & (data.table.split == "test"))
+        rows = np.random.default_rng(recipe.seed).choice(test, min(_DRAWN_IMAGES, len(test)), replace=False)
+    calibrations = read_calibrations(folder)
+    logits = features.of_rows(export.served_network(recipe, folder), data, rows, recipe.input, folder).logits
+    table = data.table.iloc[rows]
+    stated = np.concatenate(
+        [probabilities(row[None], calibrations[kind]) for row, kind in zip(logits, table.kind, strict=True)]
+    )
+    return pd.DataFrame(
+        {
+            "image": table.image.to_numpy(),
+            "split": table.split.to_numpy(),
+            "source": table.kind.to_numpy(),
+            "actual": [CODES[k] for k in table.label],
+            "predicted": [CODES[k] for k in stated.argmax(axis=1)],
+            "probability": stated.max(axis=1).round(3),
+        }
+    )
+
+
+def read_calibrations(folder: Path) -> dict[str, Calibration]:
+    """What `calibrate` wrote into the run's folder: a calibration for each source."""
+    content = json.loads((folder / "calibration.json").read_text())
+    return {source: Calibration.from_dict(content[source]) for source in SOURCES}
+
+
+def _test_set(recipe: Recipe, data: Data, folder: Path, source: str) -> TestSet:
+    numbers = np.flatnonzero((data.table.split == "test") & (data.table.kind == source))
+    rows, calibrations = data.table.iloc[numbers], read_calibrations(folder)
+    if not len(numbers):
+        return TestSet(source, numbers, rows, np.empty((0, len(CODES))), (), calibrations)
+    said = features.of_rows(export.served_network(recipe, folder), data, numbers, recipe.input, folder)
+    probes = Probes.read(folder / "probes.npz")
+    scores, sources = probes.ood_scores(said.logits, said.features), probes.sources(said.features)
+    evidence = tuple(
+        Evidence(tuple(map(float, row)), float(score), by_probe)
+        for row, score, by_probe in zip(said.logits, scores, sources, strict=True)
+    )
+    return TestSet(source, numbers, rows, said.logits, evidence, calibrations)
+
+
+def _figures(tested: TestSet) -> dict:
+    stated = tested.stated
+    return {
+        **evaluate.figures(tested.logits, tested.rows, tested.fitted),
+        "subgroups": subgroups.figures(stated, tested.rows, tested.fitted),
+        "gate": _gate(tested, stated),
+        "source_told_right": evaluate.share(
+            np.array([item.source == tested.source for item in tested.evidence]), tested.rows.lesion.to_numpy()
+        ),
+    }
+
+
+def _gate(tested: TestSet, stated: np.ndarray) -> dict:
+    """What the gate refuses of these images, and the figures of what it lets through."""
+    with ThreadPoolExecutor() as pool:
+        qualities = pool.map(_quality, tested.rows.path)
+        codes = np.array(
+            [
+                refusal(quality, interpret(evidence, tested.calibrations, tested.source))
+                for quality, evidence in zip(qualities, tested.evidence, strict=True)
+            ]
+        )
+    refused = codes != ""
+    return {
+        "refused": int(refused.sum()),
+        "refused_by_reason": {code: int((codes == code).sum()) for code in sorted(set(codes[refused]))},
+        "refused_malignant": int((refused & has_risk(tested.labels, "malignancy")).sum()),
+        "accepted": evaluate.key_figures(stated[~refused], tested.rows[~refused], tested.fitted),
+    }
+
+
+def _quality(path: str) -> Quality:
+    return assess(open_photo(Path(path).read_bytes()))
+
+
+def _answers(tested: TestSet) -> dict:
+    return {
+        "set": _SETS[tested.source],
+        "by_top_class": evaluate.answers_by_top_class(tested.stated, tested.labels),
+        "by_score": evaluate.answers_by_score(tested.stated, tested.rows, tested.fitted),
+    }
+
+
+def _rounding_cost(recipe: Recipe, data: Data, folder: Path) -> dict:
+    validation = (data.table.split == "validation") & (data.table.kind == "dermoscopy")
+    some = np.flatnonzero(validation)[:_ROUNDING_IMAGES]
+    inputs = np.stack([to_input(data.pixels[row], recipe.input) for row in some])
+    return evaluate.rounding_cost(*export.rounding_logits(recipe, folder, inputs))
+
+
+def _plot(content: dict, tested: Sequence[TestSet], history: pd.DataFrame, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    plots.learning_curves(history, folder / "learning_curves.svg")
+    for some in tested:
+        figures, name = content["sets"][some.source], some.source
+        plots.confusion(figures["confusion"], folder / f"confusion_{name}.svg")
+        plots.reliability(figures["reliability"], folder / f"reliability_{name}.svg")
+        plots.roc(some.stated, some.labels, folder / f"roc_{name}.svg")
+        plots.decision_curve(figures["decision_curve"], folder / f"decision_curve_{name}.svg")
+
+
+def _json(file: Path) -> dict | None:
+    return json.loads(file.read_text()) if file.exists() else None
+
+
+def _records(file: Path) -> list[dict]:
+    table = pd.read_csv(file)
+    return table.astype(object).where(table.notna(), None).to_dict("records")
