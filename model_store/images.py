@@ -6,6 +6,7 @@ be reached, and an oversized header is refused without Pillow's warning about it
 """
 
 import io
+import math
 import re
 from dataclasses import dataclass
 
@@ -21,10 +22,16 @@ from pillow_heif import HeifImageFile
 from model_store.errors import PhotoError
 
 LIMIT_MEGAPIXELS = 50  # the largest phone sensors in wide use store 48 or 50 megapixels
+# Their decoders hold several copies of the whole picture; at these sizes they need as much memory as a PNG of 50.
+_LIMIT_MEGAPIXELS_OF = {WebPImageFile: 16, AvifImageFile: 32}
+_LIMIT_MEGAPIXELS_CMYK = 32
 LIMIT_PX = 64  # a shorter side below this shows no structure of a lesion
 
 # A side may be decoded smaller, but never below this: four times the resolution that photos are compared at.
 _KEPT_PX = 1024
+# Unless it would be one of a very long strip, of which the middle is looked at.
+_KEPT_PIXELS = 8_000_000
+_BAND_ROWS = 64  # a large photo is scaled down in bands of so many rows, since most steps copy what they change
 
 # An encoder writes about ten scans; thousands of them, each over the whole picture, would decode for minutes.
 _LIMIT_JPEG_SCANS = 100
@@ -66,7 +73,8 @@ def open_photo(data: bytes) -> Photo:
     Orientation and colour profile are applied, transparency lies on white, 16 bits become 8, greyscale and CMYK become
     RGB, and of several frames the first (in HEIC the primary one) is taken. A photo with both sides of 2048 px or more
     is scaled down by a whole factor, to sides of 1024 px or more: the network is shown a quarter of that, and decoding
-    costs a fraction. A plain 8-bit RGB file below that gives exactly the decoder's pixels.
+    costs a fraction. So is a long strip of more than 8 megapixels. A plain 8-bit RGB file below that gives exactly the
+    decoder's pixels.
 
     Args:
         data: the whole file.
@@ -81,12 +89,11 @@ def open_photo(data: bytes) -> Photo:
     """
     notes: list[str] = []
     with _read_header(data) as image:
-        _check_size(*image.size)
+        _check_size(image)
         _decode(image, notes)
-        _check_size(*image.size)  # a HEIC's header may have promised another size
+        _check_size(image)  # a HEIC's header may have promised another size
         orientation, profile = _orientation(image), image.info.get("icc_profile")
-        pixels = _to_8_bits(image, notes)
-        pixels = _scale_down(pixels, notes)
+        pixels = _scale_down(image, notes)
         pixels = _turn_upright(pixels, orientation, notes)
         pixels = _lay_on_white(pixels, notes)
         pixels = _to_srgb(pixels, profile, notes)
@@ -140,9 +147,13 @@ def _jpeg_scans(data: bytes) -> int:
     return scans
 
 
-def _check_size(width: int, height: int) -> None:
-    if width * height > LIMIT_MEGAPIXELS * 1_000_000:
-        raise PhotoError("image_too_large", limit_megapixels=LIMIT_MEGAPIXELS)
+def _check_size(image: ImageFile) -> None:
+    width, height = image.size
+    limit = _LIMIT_MEGAPIXELS_OF.get(type(image), LIMIT_MEGAPIXELS)
+    if image.mode == "CMYK":
+        limit = _LIMIT_MEGAPIXELS_CMYK
+    if width * height > limit * 1_000_000:
+        raise PhotoError("image_too_large", limit_megapixels=limit)
     if min(width, height) < LIMIT_PX:
         raise PhotoError("image_too_small", limit_px=LIMIT_PX)
 
@@ -152,13 +163,20 @@ def _decode(image: ImageFile, notes: list[str]) -> None:
         notes.append("first_of_several")
     full_size = image.size
     if isinstance(image, JpegImageFile):  # it scales by halves while decoding, which saves most of the work
-        image.draft(None, (_KEPT_PX, _KEPT_PX))
+        factor = _factor(full_size)
+        image.draft(None, (full_size[0] // factor, full_size[1] // factor))
     if image.size != full_size:
         notes.append("scaled_down")
     try:
         image.load()
     except Exception as error:  # on hostile bytes a decoder raises whatever comes
         raise PhotoError("damaged_image") from error
+
+
+def _factor(size: tuple[int, int]) -> int:
+    """By how much a photo is scaled down; 1 leaves it alone."""
+    width, height = size
+    return max(1, min(size) // _KEPT_PX, math.ceil(math.sqrt(width * height / _KEPT_PIXELS)))
 
 
 def _orientation(image: Image.Image) -> int:
@@ -171,7 +189,8 @@ def _orientation(image: Image.Image) -> int:
 def _to_8_bits(image: Image.Image, notes: list[str]) -> Image.Image:
     """Bring any mode to L, LA, RGB, RGBA or CMYK, 8 bits a channel."""
     if image.mode.startswith("I;16"):
-        notes.append("16_bit")
+        if "16_bit" not in notes:
+            notes.append("16_bit")
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))  # the high byte, as Pillow does for colour
     if image.has_transparency_data and image.mode not in ("LA", "RGBA"):
         return image.convert("LA" if image.mode in ("1", "L", "La") else "RGBA")
@@ -181,12 +200,22 @@ def _to_8_bits(image: Image.Image, notes: list[str]) -> Image.Image:
 
 
 def _scale_down(image: Image.Image, notes: list[str]) -> Image.Image:
-    factor = min(image.size) // _KEPT_PX
-    if factor < 2:
-        return image
+    """Bring a photo to 8 bits and, if it is large, down by a whole factor."""
+    factor = _factor(image.size)
+    if factor == 1:
+        return _to_8_bits(image, notes)
+    width, height = image.size
+    rows = _BAND_ROWS * factor
+    bands = [
+        _to_8_bits(image.crop((0, top, width, min(top + rows, height))), notes).reduce(factor)
+        for top in range(0, height, rows)
+    ]
     if "scaled_down" not in notes:
         notes.append("scaled_down")
-    return image.reduce(factor)
+    small = Image.new(bands[0].mode, (bands[0].width, sum(band.height for band in bands)))
+    for number, band in enumerate(bands):
+        small.paste(band, (0, number * _BAND_ROWS))
+    return small
 
 
 def _turn_upright(image: Image.Image, orientation: int, notes: list[str]) -> Image.Image:

@@ -75,6 +75,32 @@ def test_a_large_photo_of_any_format_is_scaled_but_keeps_1024_px(scene, kind):
     assert np.abs(np.asarray(small, dtype=int) - np.asarray(scene, dtype=int)).mean() < 6
 
 
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_long_strip_is_scaled_too_since_its_pixels_would_take_the_memory(scene, kind):
+    photo = open_photo(encode(scene.resize((10_000, 1_000)), kind))
+    assert photo.notes == ("scaled_down",)
+    assert photo.rgb.shape == (500, 5_000, 3)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "L"])
+def test_scaling_in_bands_gives_what_scaling_at_once_would(scene, mode):
+    image = scene.resize((2310, 2170)).convert(mode)
+    if "A" in mode:
+        image.putalpha(scene.resize(image.size).getchannel("R"))
+    small = image.reduce(2)
+    expected = small.convert("RGB")
+    if "A" in mode:
+        expected = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small.convert("RGBA")).convert("RGB")
+    np.testing.assert_array_equal(open_photo(encode(image, "PNG")).rgb, np.asarray(expected))
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
+def test_formats_that_decode_into_many_copies_have_lower_limits(scene, kind):
+    size = (8000, 4200)
+    details = refusal(encode(scene.resize(size), kind, **({"speed": 10} if kind == "AVIF" else {"method": 0}))).details
+    assert details["limit_megapixels"] < LIMIT_MEGAPIXELS
+
+
 @pytest.mark.parametrize(("kind", "tolerance"), [("PNG", 0), ("WEBP", 8), ("HEIF", 8), ("AVIF", 8), ("JPEG", 8)])
 def test_every_format_shows_the_same_picture(scene, kind, tolerance):
     photo = open_photo(encode(scene, kind))
