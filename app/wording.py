@@ -139,9 +139,53 @@ def confidence(probability: float) -> LazyString:
 # What a bundle's evaluation calls the photos that it counted on.
 TEST_SETS = {
     "ISIC 2019 dermoscopy, lesions held out for the test": _l("ISIC 2019 dermoscopy, lesions held out for the test"),
+    "PAD-UFES-20 phone photos, patients held out for the test": _l(
+        "PAD-UFES-20 phone photos, patients held out for the test"
+    ),
 }
 
 
 def test_set(name: str) -> LazyString | str:
     """The name of an evaluation's photos in the visitor's language; one that we do not know as the bundle gives it."""
     return TEST_SETS.get(name, name)
+
+
+# How the photo was taken, as the upload form asks and the answer says: codes of `model_store.prediction.SOURCES`.
+SOURCES = {
+    "phone": _l("With a phone or camera"),
+    "dermoscopy": _l("Through a dermatoscope"),
+}
+
+
+# The clinicians' table: how its rows are ordered, and which are shown.
+ORDERS = {
+    "number": _l("As sent"),
+    "name": _l("File name"),
+    "malignancy": _l("Malignancy, highest first"),
+    "urgent": _l("Urgent risk, highest first"),
+}
+FILTERS = {
+    "all": _l("All photos"),
+    "urgent": _l("At or above the operating point: urgent"),
+    "soon": _l("At or above an operating point of the advice"),
+    "remarks": _l("Photos with remarks"),
+    "disagree": _l("Where you and the model differ"),
+    "wrong": _l("Where the model differs from the actual diagnosis"),
+}
+
+# The summed risks that operating points are set on: keys of `model_store.prediction.RISKS`.
+RISKS = {
+    "malignancy": _l("malignancy (melanoma, carcinomas, actinic keratosis)"),
+    "urgent": _l("urgent (melanoma, squamous cell carcinoma)"),
+}
+POINTS = {
+    "urgent": _l("Urgent"),
+    "soon": _l("Soon"),
+    "malignancy_90": _l("Malignancy, set for 90 percent sensitivity"),
+    "malignancy_80": _l("Malignancy, set for 80 percent sensitivity"),
+}
+
+
+def point(name: str) -> LazyString | str:
+    """An operating point in the reader's language; one that we do not know as the bundle names it."""
+    return POINTS.get(name, name)
