@@ -15,7 +15,7 @@ help: ## List these targets.
 serve: $(VENV)/.serving ## Set up what is missing, check the model bundle, serve on http://127.0.0.1:$PORT (8000).
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi
 
-test: $(VENV)/.dev browser lint ## Set up what is missing, then run the checks and every test.
+test: $(VENV)/.dev $(VENV)/.scorer browser lint ## Set up what is missing, then run the checks and every test.
 	$(BIN)/pytest
 
 lint: $(VENV)/.dev ## Check the code's style.
@@ -41,6 +41,7 @@ lock: $(VENV)/.uv ## Pin requirements*.in into requirements*.txt, with hashes; U
 	$(LOCK) $(UPGRADE) requirements.in --output-file requirements.txt
 	$(LOCK) $(UPGRADE) requirements-training.in --output-file requirements-training.txt
 	$(LOCK) $(UPGRADE) requirements-dev.in --output-file requirements-dev.txt
+	$(LOCK) $(UPGRADE) requirements-scorer.in --output-file requirements-scorer.txt
 
 clean: ## Remove .venv and what the tools left behind.
 	rm -rf $(VENV) .pytest_cache .ruff_cache
@@ -62,6 +63,12 @@ $(VENV)/.training: $(VENV)/.serving requirements-training.txt
 
 $(VENV)/.dev: $(VENV)/.training requirements-dev.txt
 	$(INSTALL) -r requirements-dev.txt
+	touch $@
+
+# The ISIC challenges' own scorer needs an older pandas than training does.
+$(VENV)/.scorer: $(VENV)/.uv requirements-scorer.txt
+	$(PYTHON) -m venv $(VENV)/scorer
+	$(BIN)/uv pip install --python $(VENV)/scorer/bin/python --require-hashes -r requirements-scorer.txt
 	touch $@
 
 # The browser tests need Chromium; they are skipped, and say so, where it is missing and cannot be installed.

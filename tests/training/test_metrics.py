@@ -93,3 +93,24 @@ def test_the_bootstrap_is_the_same_each_time():
     values = np.arange(10.0)
     first, second = (metrics.bootstrap_interval(lambda i: float(values[i].mean()), values, repeats=50) for _ in "ab")
     assert first == second
+
+
+def test_the_interval_of_a_share_is_that_of_the_bootstrap():
+    hits, lesions = np.random.default_rng(0).random(300) < 0.7, np.repeat(np.arange(100), 3)
+    low, high = metrics.share_interval(hits, lesions)
+    expected = metrics.bootstrap_interval(lambda i: float(hits[i].mean()), lesions)
+    assert (low, high) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_share_of_all_or_none_still_has_an_interval():
+    # Three lesions without one hit: up to 70.8 % are compatible with that (1 - 0.025 ** (1/3)).
+    lesions = np.array([1, 1, 2, 3])
+    assert metrics.share_interval(np.zeros(4, bool), lesions) == pytest.approx((0, 1 - 0.025 ** (1 / 3)))
+    assert metrics.share_interval(np.ones(4, bool), lesions) == pytest.approx((0.025 ** (1 / 3), 1))
+    assert np.isnan(metrics.share_interval(np.zeros(0, bool), np.zeros(0))).all()
+
+
+def test_net_benefit_weighs_false_alarms_by_the_odds_of_the_threshold():
+    scores, positive = np.array([0.9, 0.9, 0.9, 0.1]), np.array([True, False, False, True])
+    assert metrics.net_benefit(scores, positive, 0.2) == pytest.approx(1 / 4 - 2 / 4 * 0.25)
+    assert math.isnan(metrics.net_benefit(np.zeros(0), np.zeros(0, bool), 0.2))

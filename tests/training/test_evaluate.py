@@ -1,0 +1,115 @@
+"""Figures of answers that can be checked by hand, and those of the challenges against the challenges' own scorer."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_store.classes import CODES
+from model_store.prediction import probabilities
+from training import evaluate, seven
+
+SCORER = shutil.which("isic-challenge-scoring", path=Path(sys.prefix) / "scorer" / "bin")
+MEL, NV, BCC = CODES.index("MEL"), CODES.index("NV"), CODES.index("BCC")
+
+
+def rows_of(labels):
+    return pd.DataFrame(
+        {"image": [f"ISIC_{i:07}" for i in range(len(labels))], "label": labels, "lesion": range(len(labels))}
+    )
+
+
+@pytest.fixture
+def answered(rng):
+    """Labels of every class and logits that often find them."""
+    labels = rng.integers(0, len(CODES), 400)
+    return rng.normal(0, 1, (400, len(CODES))) + 2 * np.eye(len(CODES))[labels], rows_of(labels)
+
+
+@pytest.mark.skipif(
+    SCORER is None, reason="the official scorer has an environment of its own: `make test` makes .venv/scorer"
+)
+def test_the_official_scorer_gives_the_same_figures(answered, calibration, tmp_path):
+    logits, rows = answered
+    measured = evaluate.figures(logits, rows, calibration)
+    stated = seven.merge_probabilities(probabilities(logits, calibration))
+    truth = np.eye(len(seven.SEVEN_CODES))[seven.merge_labels(rows.label.to_numpy())]
+    for name, values in (("truth.csv", truth), ("answers.csv", np.clip(stated, 0, 1))):
+        table = pd.DataFrame(values, columns=seven.SEVEN_CODES)
+        table.insert(0, "image", rows.image)
+        table.to_csv(tmp_path / name, index=False)
+    run = subprocess.run(
+        [SCORER, "--output", "json", "classification", tmp_path / "truth.csv", tmp_path / "answers.csv"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    official = json.loads(run.stdout)
+    assert measured["seven_classes"]["balanced_accuracy"]["value"] == pytest.approx(official["overall"], abs=1e-9)
+    assert measured["melanoma_auc"]["value"] == pytest.approx(official["per_category"]["auc"]["MEL"], abs=1e-9)
+
+
+def test_every_figure_of_a_set_is_plain_json_also_where_it_is_undefined(calibration):
+    measured = evaluate.figures(np.eye(8)[[NV, NV, MEL]], rows_of(np.array([NV, NV, NV])), calibration)
+    text = json.dumps(measured, allow_nan=False)
+    assert json.loads(text)["melanoma_auc"]["value"] is None
+    assert measured["recalls"]["MEL"] == {"value": None, "low": None, "high": None, "images": 0, "lesions": 0}
+    assert measured["recalls"]["NV"]["value"] == pytest.approx(2 / 3)
+
+
+def test_an_operating_point_is_measured_where_its_risk_is_reached(calibration):
+    logits = 9 * np.eye(8)[[MEL, MEL, NV, NV, NV, BCC]]
+    rows = rows_of(np.array([MEL, NV, NV, NV, MEL, BCC]))
+    urgent = evaluate.figures(logits, rows, calibration)["operating_points"][0]
+    assert (urgent["name"], urgent["threshold"]) == ("urgent", 0.2)
+    assert urgent["sensitivity"]["value"] == pytest.approx(1 / 2)
+    assert urgent["specificity"]["value"] == pytest.approx(3 / 4)
+    assert urgent["predictive_value"]["value"] == pytest.approx(1 / 2)
+    assert urgent["sensitivity"]["images"] == 2
+
+
+def test_a_prediction_set_covers_its_class_or_not(calibration):
+    logits = 20 * np.eye(8)[[MEL, NV]]
+    sets = evaluate.figures(logits, rows_of(np.array([MEL, MEL])), calibration)["prediction_sets"]
+    assert sets["classes"]["MEL"]["coverage"]["value"] == sets["coverage"]["value"] == 0.5
+    assert sets["classes"]["MEL"]["mean_size"] == sets["mean_size"] == 1.0
+    assert sets["classes"]["NV"]["mean_size"] is None
+
+
+def test_answers_are_counted_by_the_most_likely_diagnosis_and_by_the_score(calibration):
+    stated = np.eye(8)[[MEL, MEL, NV]]
+    rows = rows_of(np.array([MEL, NV, NV]))
+    by_class = evaluate.answers_by_top_class(stated, rows.label.to_numpy())
+    assert by_class["MEL"]["n"] == 2
+    assert {code: count for code, count in by_class["MEL"]["counts"].items() if count} == {"MEL": 1, "NV": 1}
+    by_score = evaluate.answers_by_score(stated, rows, calibration)
+    assert list(by_score) == [str(score) for score in range(1, 11)]
+    assert (by_score["10"]["n"], by_score["10"]["malignant"]) == (2, 1)
+    assert by_score["10"]["predictive_value"]["value"] == 0.5
+    assert (by_score["1"]["n"], by_score["1"]["malignant"]) == (1, 0)
+
+
+def test_reliability_compares_what_was_stated_with_what_was_true():
+    bins = evaluate.reliability(np.array([0.05, 0.05, 0.95, 1.0]), np.array([False, True, True, True]))
+    assert bins == [
+        {"images": 2, "stated": pytest.approx(0.05), "true": 0.5},
+        {"images": 2, "stated": pytest.approx(0.975), "true": 1.0},
+    ]
+
+
+def test_the_decision_curve_of_sending_everyone_falls_to_nothing_at_the_prevalence():
+    malignant = np.array([True] * 30 + [False] * 70)
+    curve = evaluate.decision_curve(malignant.astype(float), malignant)
+    at = curve["thresholds"].index(0.3)
+    assert curve["everyone"][at] == pytest.approx(0)
+    assert curve["model"] == pytest.approx([0.3] * len(curve["thresholds"]))
+
+
+def test_rounding_is_told_by_its_largest_effect():
+    full = np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert evaluate.rounding_cost(full, full + [[0.0, -0.25], [0.0, 1.5]]) == {
+        "images": 2, "largest_logit_difference": 1.5, "same_top_class": 0.5,
+    }  # fmt: skip
