@@ -4,6 +4,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from app import (
+    api,
     assets,
     clinician,
     ground_truth,
@@ -15,12 +16,13 @@ from app import (
     observability,
     operations,
     patient,
+    places,
     problems,
     security,
 )
 from app.config import Config
 from app.uploads import FORM_FIELDS_BYTES, UploadRequest
-from model_store import bundle
+from model_store import bundle, engines
 from model_store.classifier import Classifier
 
 
@@ -37,7 +39,7 @@ def create_app(config: Config | None = None, classifier: Classifier | None = Non
         EngineError: the model cannot be run here.
     """
     config = config or Config.from_environment()
-    classifier = classifier or Classifier.load(bundle.find(config.bundle))
+    classifier = classifier or Classifier.load(bundle.find(config.bundle), config.engine, _engine_options(config))
 
     app = Flask(__name__, template_folder="../templates", static_folder="../static")
     app.request_class = UploadRequest
@@ -57,11 +59,19 @@ def create_app(config: Config | None = None, classifier: Classifier | None = Non
 
     i18n.init_app(app)
     limits.init_app(app, config)
+    places.init_app(app, config)
     security.init_app(app, config)
     problems.init_app(app)
     assets.init_app(app)
     app.register_blueprint(operations.blueprint)
     app.register_blueprint(patient.blueprint)
+    # No cookie opens anything in the API, so nobody's browser can be made to misuse one.
+    app.extensions["csrf"].exempt(api.blueprint)
+    app.register_blueprint(api.blueprint)
     app.register_blueprint(clinician.blueprint)
     app.register_blueprint(model_page.blueprint)
     return app
+
+
+def _engine_options(config: Config) -> engines.Options:
+    return engines.Options(cache=config.cache, remote_url=config.remote_url, remote_timeout_s=config.remote_timeout_s)

@@ -36,12 +36,16 @@ class Answer:
         severe: codes of quality issues that make the photo useless.
         mild: codes of quality issues that only make the answer less sure.
         photo_jpeg: the photo as the model saw it, as a JPEG without metadata.
+        source: "dermoscopy" or "phone" as its sender said; None where the bundle's probe decides.
+        site: code of `sites.SITES`, where on the body the spot is; empty if its sender did not say.
     """
 
     evidence: Evidence
     severe: tuple[str, ...]
     mild: tuple[str, ...]
     photo_jpeg: bytes
+    source: str | None = None
+    site: str = ""
 
     @property
     def photo_url(self) -> str:
@@ -64,6 +68,8 @@ def seal(answer: Answer) -> str:
             "severe": answer.severe,
             "mild": answer.mild,
             "photo": base64.b64encode(answer.photo_jpeg).decode("ascii"),
+            "source": answer.source,
+            "site": answer.site,
         }
     )
 
@@ -84,6 +90,8 @@ def unseal(text: str) -> Answer:
         tuple(content["severe"]),
         tuple(content["mild"]),
         base64.b64decode(content["photo"]),
+        content["source"],
+        content["site"],
     )
 
 

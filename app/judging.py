@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from flask import current_app
 
-from app import advice, answers, inference, observability
+from app import advice, answers, inference, observability, places
 from app.answers import Answer
 from model_store import quality
 from model_store.classifier import Classifier, refusal
@@ -45,14 +45,16 @@ def look(data: bytes, source: str | None = None, site: str = "") -> Look:
         Overloaded, DeadlineExceeded, EngineError: its sender can only try again.
     """
     classifier = current_app.extensions["classifier"]
-    with observability.stage("decode"):
-        photo = open_photo(data)
-    with observability.stage("quality"):
-        assessed = quality.assess(photo)
-    with observability.stage("prepare"):
-        prepared = classifier.prepare(photo)
+    with places.decoding():
+        with observability.stage("decode"):
+            photo = open_photo(data)
+        with observability.stage("quality"):
+            assessed = quality.assess(photo)
+        with observability.stage("prepare"):
+            prepared = classifier.prepare(photo)
+        del photo  # its memory is free before the next one is decoded
     with observability.stage("inference"):
-        evidence, feature_map = inference.submit(prepared)
+        evidence, feature_map = inference.submit(prepared, places.client_is_there)
     answer = Answer(
         evidence=evidence,
         severe=tuple(finding.code for finding in assessed.findings if not finding.mild),

@@ -1,28 +1,21 @@
 """For people with a spot: the upload page, the answer, and what to read about it."""
 
-import datetime
 from dataclasses import dataclass
 
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
-from flask_babel import format_date, format_decimal, format_percent, gettext
 from werkzeug import Response
 
-from app import advice, answers, inference, wording
-from app.advice import Level
+from app import answers, letter, results, wording
 from app.answers import Answer
 from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS, Condition
 from app.i18n import LANGUAGES
+from app.judging import judge
+from app.sites import REGIONS, SITES, Region, Site
 from app.uploads import read_photo
-from model_store import quality
-from model_store.bundle import Bundle
-from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
-from model_store.images import open_photo
-from model_store.prediction import Prediction, interpret
+from model_store.classes import CLASSES, CODES, Group, LesionClass
+from model_store.prediction import SOURCES
 
 blueprint = Blueprint("patient", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>")
-
-# Fewer photos than this say too little about the next one.
-MIN_PHOTOS_FOR_FREQUENCY = 20
 
 
 @blueprint.url_value_preprocessor
@@ -34,9 +27,12 @@ def _drop_language(_endpoint: str | None, values: dict | None) -> None:
 
 @dataclass(frozen=True)
 class UploadPage:
-    """All that templates/patient/upload.html may see."""
+    """All that templates/patient/upload.html may see; `sources` by their codes."""
 
     limit_mb: int
+    sources: dict
+    regions: tuple[Region, ...]
+    sites: dict[str, Site]
 
 
 @dataclass(frozen=True)
@@ -44,47 +40,6 @@ class SignsPage:
     """All that templates/patient/signs.html may see."""
 
     go_anyway: tuple
-
-
-@dataclass(frozen=True)
-class DiagnosisRow:
-    """One of the eight ranked diagnoses: names, calibrated probability as text and bar length in percent, its page."""
-
-    name: str
-    medical_name: str
-    icd10: str
-    percent: str
-    bar: float
-    tag: str
-    url: str
-
-
-@dataclass(frozen=True)
-class ResultPage:
-    """All that templates/patient/result.html may see.
-
-    `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
-    photo cannot be judged there are no `rows`, and `confidence` and `frequency` are empty; `frequency` also where too
-    few test photos got this answer, or it was right for none of them.
-    """
-
-    level: str
-    text: wording.LevelText
-    where: str
-    where_to_turn: str
-    reasons: tuple
-    may_show_anyway: bool
-    remarks: tuple
-    go_anyway: tuple
-    rows: tuple[DiagnosisRow, ...]
-    confidence: str
-    frequency: tuple[str, ...]
-    photo_url: str
-    sealed_answer: str
-    anyway: bool
-    model_name: str
-    model_version: str
-    model_id: str
 
 
 @dataclass(frozen=True)
@@ -128,7 +83,8 @@ class AboutPage:
 @blueprint.get("/")
 def upload() -> str:
     """The start page, with the form."""
-    page = UploadPage(limit_mb=current_app.extensions["config"].max_upload_mb)
+    limit_mb = current_app.extensions["config"].max_upload_mb
+    page = UploadPage(limit_mb, wording.SOURCES, REGIONS, SITES)
     return render_template("patient/upload.html", page=page)
 
 
@@ -146,9 +102,38 @@ def result() -> str:
         MissingPhoto, PhotoError, AnswerExpired: the visitor can mend it.
         Overloaded, DeadlineExceeded, EngineError: the visitor can only try again.
     """
-    sealed = request.form.get("answer")
-    answer = answers.unseal(sealed) if sealed else _judge(read_photo(request))
-    return render_template("patient/result.html", page=_result_page(answer, anyway="anyway" in request.form))
+    return render_template("patient/result.html", page=results.result_page(_answer(), "anyway" in request.form))
+
+
+@blueprint.get("/letter")
+@blueprint.get("/letter.pdf", endpoint="no_letter_file")
+def no_letter() -> Response:
+    """As `no_result`."""
+    return redirect(url_for("patient.upload"), 303)
+
+
+@blueprint.post("/letter")
+def letter_page() -> str:
+    """The letter for the doctor, to be printed on one page.
+
+    Raises:
+        AnswerExpired: there is no answer that it could be about.
+    """
+    return render_template("patient/letter.html", page=_letter())
+
+
+@blueprint.post("/letter.pdf")
+def letter_file() -> Response:
+    """The same letter as a file; raises as `letter_page`."""
+    file = Response(letter.to_pdf(_letter()), content_type="application/pdf")
+    file.headers.set("Content-Disposition", "attachment", filename="letter.pdf")
+    return file
+
+
+@blueprint.get("/compare")
+def compare() -> str:
+    """Photos of one spot side by side, which the browser keeps; the site sees none of them."""
+    return render_template("patient/compare.html")
 
 
 @blueprint.get("/conditions")
@@ -201,111 +186,14 @@ def _entry(lesion_class: LesionClass) -> ConditionEntry:
     )
 
 
-def _judge(data: bytes) -> Answer:
-    photo = open_photo(data)
-    findings = quality.assess(photo).findings
-    prepared = current_app.extensions["classifier"].prepare(photo)
-    logits = inference.submit(prepared)
-    return Answer(
-        logits=tuple(float(logit) for logit in logits),
-        severe=tuple(finding.code for finding in findings if not finding.mild),
-        mild=tuple(finding.code for finding in findings if finding.mild),
-        photo_jpeg=answers.jpeg(prepared),
-    )
+def _letter() -> letter.Letter:
+    sealed = request.form.get("answer", "")
+    return letter.write(answers.unseal(sealed), "anyway" in request.form, "photo" in request.form, sealed)
 
 
-def _result_page(answer: Answer, anyway: bool) -> ResultPage:
-    bundle = current_app.extensions["classifier"].bundle
-    prediction = interpret(answer.logits, bundle.calibration)
-    given = advice.for_prediction(prediction, answer.severe, answer.mild, bundle.calibration, anyway)
-    judged = given.level is not Level.CANNOT_JUDGE
-    text = wording.LEVELS[given.level]
-    issues = tuple(wording.ISSUES[code] for code in given.reasons)
-    top = prediction.ranking[0]
-    return ResultPage(
-        level=given.level.value,
-        text=text,
-        where=_with_date(text),
-        where_to_turn=current_app.extensions["config"].where_to_turn,
-        reasons=() if judged else issues,
-        may_show_anyway=given.may_show_anyway,
-        remarks=issues if judged else (),
-        go_anyway=wording.GO_ANYWAY,
-        rows=_rows(prediction) if judged else (),
-        confidence=_confidence(prediction.probabilities[top]) if judged else "",
-        frequency=_frequency(CODES[top], bundle) if judged else (),
-        photo_url=answer.photo_url,
-        sealed_answer=answers.seal(answer),
-        anyway=anyway,
-        model_name=bundle.name,
-        model_version=bundle.version,
-        model_id=bundle.id[:12],
-    )
-
-
-def _with_date(text: wording.LevelText) -> str:
-    if text.within_days is None:
-        return str(text.where)
-    last_day = datetime.date.today() + datetime.timedelta(days=text.within_days)
-    return str(text.where) % {"date": format_date(last_day, "long")}
-
-
-def _rows(prediction: Prediction) -> tuple[DiagnosisRow, ...]:
-    return tuple(_row(CLASSES[index], prediction.probabilities[index]) for index in prediction.ranking)
-
-
-def _row(lesion_class: LesionClass, probability: float) -> DiagnosisRow:
-    condition = CONDITIONS[lesion_class.code]
-    return DiagnosisRow(
-        name=str(condition.name),
-        medical_name=str(condition.medical_name),
-        icd10=lesion_class.icd10,
-        percent=_percent(probability),
-        bar=round(100 * probability, 1),
-        tag="" if lesion_class.group is Group.BENIGN else str(GROUPS[lesion_class.group]),
-        url=url_for("patient.condition", slug=condition.slug),
-    )
-
-
-def _confidence(probability: float) -> str:
-    return str(wording.confidence(probability)) % {"percent": _percent(probability)}
-
-
-def _percent(probability: float) -> str:
-    """In whole percent; never 0 % or 100 %, since no model can know that."""
-    if probability < 0.01:
-        return f"< {format_percent(0.01)}"
-    if probability > 0.99:
-        return f"> {format_percent(0.99)}"
-    return format_percent(round(probability, 2))
-
-
-def _frequency(code: str, bundle: Bundle) -> tuple[str, ...]:
-    """What test photos with the same first answer were, from the bundle's evaluation, as counts.
-
-    Never that none was cancer: a count of zero says no more than that there were few photos.
-    """
-    measured = bundle.report.get("answers", {"by_top_class": {}})
-    answered = measured["by_top_class"].get(code)
-    if not answered or answered["n"] < MIN_PHOTOS_FOR_FREQUENCY:
-        return ()
-    counts, n = answered["counts"], answered["n"]
-    right, cancer = counts.get(code, 0), sum(counts.get(other, 0) for other in MALIGNANT_CODES)
-    if not right:
-        return ()
-    shown = {"n": format_decimal(n), "right": format_decimal(right)}
-    if cancer:
-        found = gettext(
-            "Of %(n)s test photos that got this answer, %(right)s really were this, and %(cancer)s were skin cancer or "
-            "could become it.",
-            cancer=format_decimal(cancer),
-            **shown,
-        )
-    else:
-        found = gettext("Of %(n)s test photos that got this answer, %(right)s really were this.", **shown)
-    mix = gettext(
-        "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
-        "you the share can be different.",
-        set=wording.test_set(measured["set"]),
-    )
-    return found, mix
+def _answer() -> Answer:
+    """The one that the browser kept, or that of a new photo; what its sender said of it counts only if we know it."""
+    if sealed := request.form.get("answer"):
+        return answers.unseal(sealed)
+    source, site = request.form.get("source"), request.form.get("site")
+    return judge(read_photo(request), source if source in SOURCES else None, site=site if site in SITES else "")

@@ -12,6 +12,25 @@ if (printButton) {
   printButton.addEventListener("click", () => window.print());
 }
 
+// The photo stays in this browser only if the visitor asks for it.
+const keep = document.getElementById("keep"); // on the answer's page only
+if (keep) {
+  keep.hidden = false;
+  const form = document.getElementById("keep-form");
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const state = document.getElementById("keep-state");
+    try {
+      const picture = await spots.redraw(document.querySelector(".seen img"));
+      await spots.add({ spot: document.getElementById("keep-name").value.trim(), date: spots.day(new Date()), picture });
+      state.textContent = keep.dataset.textKept;
+      form.hidden = true;
+    } catch {
+      state.textContent = keep.dataset.textNotKept;
+    }
+  });
+}
+
 // In a page that a script put in place, `autofocus` may not fire; where it does, it does so before the next frame.
 requestAnimationFrame(() => requestAnimationFrame(() => {
   if (document.activeElement === document.body) document.querySelector("h1").focus();

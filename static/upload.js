@@ -33,9 +33,11 @@ async function choose(newFile) {
   if (newFile.type && !newFile.type.startsWith("image/")) return say("NotAPhoto");
   file = newFile;
   say("Opening");
+  let opened;
   try {
-    picture = await createImageBitmap(file, { imageOrientation: "from-image" });
+    opened = await createImageBitmap(newFile, { imageOrientation: "from-image" });
   } catch {
+    if (file !== newFile) return; // another photo was chosen meanwhile
     // A format that this browser cannot show, such as HEIC, may still be one that the server reads.
     if (file.size > form.dataset.limitMb * 1e6) {
       forget();
@@ -43,6 +45,8 @@ async function choose(newFile) {
     }
     return say("AsItIs");
   }
+  if (file !== newFile) return opened.close();
+  picture = opened;
   const side = Math.min(picture.width, picture.height);
   square = { x: (picture.width - side) / 2, y: (picture.height - side) / 2, side };
   pick.hidden = true;
@@ -254,7 +258,9 @@ form.addEventListener("submit", async (event) => {
   say("Sending");
   const body = new FormData();
   body.append("csrf_token", form.elements.csrf_token.value);
-  body.append("photo", picture ? await cut() : file, "photo");
+  for (const name of ["source", "site"]) body.append(name, form.elements[name].value);
+  // A browser that draws the photo but cannot encode it sends the file itself.
+  body.append("photo", (picture && (await cut())) || file, "photo");
 
   const request = new XMLHttpRequest(); // fetch tells nothing about an upload's progress
   request.open("POST", form.action);

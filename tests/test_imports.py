@@ -20,7 +20,7 @@ FORBIDDEN = {
 # An engine's library is imported in that engine's own file and nowhere else.
 ENGINE_LIBRARIES = {"tensorflow", "keras", "openvino"}
 # What views hang on; nothing that they use may know them.
-BLUEPRINTS = {"app.patient", "app.clinician", "app.api", "app.operations"}
+BLUEPRINTS = {"app.patient", "app.clinician", "app.api", "app.operations", "app.model_page"}
 BELOW_BLUEPRINTS = {"app.uploads", "app.inference", "app.advice", "app.problems"}
 IMPORT_NOTHING_OF_OURS = ("model_store.classes", "model_store.errors")
 

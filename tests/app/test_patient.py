@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app import answers, patient, wording
+from app import answers, patient, results, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
 from app.i18n import LANGUAGES
-from app.patient import _percent
 from app.problems import ProblemPage
 from model_store.classes import MALIGNANT_CODES
 from model_store.images import open_photo
@@ -341,7 +340,7 @@ def test_the_operator_s_words_are_shown_as_text(make_app, photo):
 )
 def test_no_probability_is_shown_as_none_or_certain(app, probability, shown):
     with app.test_request_context("/en/"):
-        assert _percent(probability) == shown
+        assert results.percent(probability) == shown
 
 
 def test_a_top_diagnosis_never_decides_the_advice(make_app, photo):
@@ -355,7 +354,7 @@ def test_a_top_diagnosis_never_decides_the_advice(make_app, photo):
     ("page", "templates"),
     [
         (patient.UploadPage, ["patient/upload"]), (patient.SignsPage, ["patient/signs"]),
-        (patient.ResultPage, ["patient/result"]), (patient.ConditionPage, ["patient/condition"]),
+        (results.ResultPage, ["patient/result"]), (patient.ConditionPage, ["patient/condition"]),
         (patient.ConditionsPage, ["patient/conditions"]),
         (patient.AboutPage, ["patient/about", "patient/privacy", "patient/terms"]), (ProblemPage, ["problem"]),
     ],

@@ -36,8 +36,9 @@ def test_the_date_fits_the_heading(english, level, days):
 
 
 def test_the_photos_that_training_counts_on_have_a_name_in_every_language():
-    source = (ROOT / "training" / "steps.py").read_text(encoding="utf-8")
-    assert set(re.findall(r'"set": "([^"]+)"', source)) == wording.TEST_SETS.keys()
+    source = (ROOT / "training" / "report.py").read_text(encoding="utf-8")
+    named = re.search(r"^_SETS = \{(.*?)^\}", source, re.MULTILINE | re.DOTALL).group(1)
+    assert set(re.findall(r': "([^"]+)"', named)) == wording.TEST_SETS.keys()
 
 
 def test_an_unknown_set_of_photos_is_named_as_its_bundle_names_it():

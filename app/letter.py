@@ -1,0 +1,171 @@
+"""The letter for the doctor: one A4 page, to be printed or as a PDF."""
+
+import base64
+import datetime
+import io
+from dataclasses import dataclass
+
+from flask import request
+from flask_babel import format_date, format_decimal, format_percent, gettext
+from flask_babel import lazy_gettext as _l
+from flask_babel.speaklater import LazyString
+from PIL import Image
+
+from app import results, wording
+from app.answers import Answer
+from app.conditions import CONDITIONS
+from app.i18n import current_language
+from app.pdf import SOFT_INK, Document
+from app.results import DiagnosisRow, Judged
+from app.sites import SITES
+
+# What no photo tells; the patient writes the answers on the printed page.
+QUESTIONS = (
+    _l("Since when has the spot been there?"),
+    _l("Has it changed, bled, itched or hurt?"),
+    _l("Melanoma in you or close relatives, weakened immune system?"),
+)
+PHOTO_SIDE_MM = 48
+
+
+@dataclass(frozen=True)
+class Letter:
+    """All that the printed page and the PDF may say.
+
+    `facts` and `figures` are pairs of a label and its value. `photo_jpeg` is empty where the letter goes without it. A
+    photo that cannot be judged has no `rows` and no `figures`.
+    """
+
+    date: str
+    level: str
+    word: LazyString
+    heading: LazyString
+    site_remark: str
+    facts: tuple[tuple[str, str], ...]
+    issues: tuple[str, ...]
+    rows: tuple[DiagnosisRow, ...]
+    figures: tuple[tuple[str, str], ...]
+    questions: tuple[LazyString, ...]
+    photo_jpeg: bytes
+    model: str
+    sealed_answer: str
+    anyway: bool
+
+    @property
+    def photo_url(self) -> str:
+        """The photo as a data: URL; empty without one."""
+        if not self.photo_jpeg:
+            return ""
+        return "data:image/jpeg;base64," + base64.b64encode(self.photo_jpeg).decode("ascii")
+
+
+def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter:
+    """Write the letter about an answer, in the current language.
+
+    Args:
+        answer: what it is about.
+        anyway: as in `advice.for_prediction`.
+        with_photo: whether the photo as the model saw it goes into the letter.
+        sealed: the answer as the browser keeps it.
+    """
+    read = results.judged(answer, anyway)
+    return Letter(
+        date=format_date(datetime.date.today(), "long"),
+        level=read.advice.level.value,
+        word=read.text.word,
+        heading=read.text.heading,
+        site_remark=_site_remark(answer.site),
+        facts=_facts(read),
+        issues=tuple(str(issue.what) for issue in read.issues),
+        rows=results.rows(read.prediction) if read.has_diagnoses else (),
+        figures=_figures(read) if read.has_diagnoses else (),
+        questions=QUESTIONS,
+        photo_jpeg=answer.photo_jpeg if with_photo else b"",
+        model=read.model,
+        sealed_answer=sealed,
+        anyway=anyway,
+    )
+
+
+def to_pdf(letter: Letter) -> bytes:
+    """The letter as a PDF file of one page, in the current language."""
+    document = Document(gettext("Letter for the doctor"), current_language(), _model_line(letter))
+    document.heading(gettext("Letter for the doctor"), size=16)
+    document.paragraph(_introduction(), size=8.5, colour=SOFT_INK)
+    document.box(
+        [(f"{letter.word}: {letter.heading}", 12, True), *((letter.site_remark, 9, False),) * bool(letter.site_remark)]
+    )
+    top, text_width = document.get_y(), 0
+    if letter.photo_jpeg:
+        left = document.w - document.r_margin - PHOTO_SIDE_MM
+        photo = Image.open(io.BytesIO(letter.photo_jpeg))
+        document.photo(photo, gettext("The photo as the model saw it"), left=left, top=top, side=PHOTO_SIDE_MM)
+        text_width = left - document.l_margin - 5
+    document.pairs(((gettext("Date"), letter.date), *letter.facts), width=text_width)
+    if letter.issues:
+        document.pairs([(gettext("Remarks on the photo"), " ".join(letter.issues))], width=text_width)
+    if letter.photo_jpeg:
+        document.set_y(max(document.get_y(), top + PHOTO_SIDE_MM + 3))
+    if letter.rows:
+        document.heading(gettext("What the model thinks it is"))
+        document.ranking(
+            [
+                (row.name, f"{row.medical_name} · {row.icd10}", row.percent, row.bar, bool(row.tag))
+                for row in letter.rows
+            ]
+        )
+        document.pairs(letter.figures)
+    document.heading(gettext("To be filled in by the patient"))
+    document.blank_lines([str(question) for question in letter.questions])
+    return document.to_bytes()
+
+
+def _site_remark(site: str) -> str:
+    if site not in SITES or not SITES[site].hardly_seen:
+        return ""
+    return gettext("The model has hardly ever seen a spot at this place of the body.")
+
+
+def _introduction() -> str:
+    return gettext(
+        "A patient sent one photo of a spot to %(site)s. This page says what the model there made of it. It is no "
+        "finding and no referral, and it has not been reviewed by a doctor.",
+        site=request.host,
+    )
+
+
+def _model_line(letter: Letter) -> str:
+    return f"{letter.model} · {letter.date}"
+
+
+def _facts(read: Judged) -> tuple[tuple[str, str], ...]:
+    site = read.answer.site
+    by_whom = gettext("as the sender said") if read.answer.source else gettext("as the model judged")
+    return (
+        (gettext("Where on the body"), str(SITES[site].name) if site in SITES else gettext("not said")),
+        (gettext("How the photo was taken"), f"{wording.SOURCES[read.prediction.source]} ({by_whom})"),
+    )
+
+
+def _figures(read: Judged) -> tuple[tuple[str, str], ...]:
+    prediction, point = read.prediction, read.calibration.operating_point("soon")
+    in_set = ", ".join(str(CONDITIONS[code].name) for code in prediction.prediction_set)
+    coverage = format_percent(read.calibration.set_coverage)
+    return (
+        (
+            gettext("Malignancy (melanoma, squamous and basal cell carcinoma, actinic keratosis together)"),
+            gettext(
+                "%(malignancy)s. The advice to see a doctor begins at %(threshold)s: on %(n)s photos this found "
+                "%(sensitivity)s of the malignant ones, and %(specificity)s of the others stayed below.",
+                malignancy=results.percent(prediction.malignancy),
+                threshold=format_percent(round(point.threshold, 3), "#,##0.#%"),
+                n=format_decimal(point.n),
+                sensitivity=format_percent(round(point.sensitivity, 2)),
+                specificity=format_percent(round(point.specificity, 2)),
+            ),
+        ),
+        (
+            gettext("Prediction set, made to hold the diagnosis in %(coverage)s of cases", coverage=coverage),
+            in_set or "–",
+        ),
+    )

@@ -1,0 +1,340 @@
+"""The model's own page: what it is worth, in plain words first, then in full, from the files of the served bundle."""
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Blueprint, Response, abort, current_app, render_template, send_from_directory, url_for
+from flask_babel import format_decimal, format_percent, gettext
+from flask_babel import lazy_gettext as _l
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+
+from app import wording
+from app.conditions import CONDITIONS
+from app.i18n import LANGUAGES
+from model_store.bundle import CARD, DOCUMENT, FIGURES, REPORT, Bundle
+from model_store.classes import CODES
+
+blueprint = Blueprint("model_page", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>/model")
+
+_SUBGROUPS = {
+    "age": _l("Age"),
+    "sex": _l("Sex"),
+    "site": _l("Place on the body"),
+    "source": _l("Collection"),
+    "skin_type": _l("Skin type (Fitzpatrick)"),
+}
+_PARTS = {
+    "under 30": _l("under 30"),
+    "30 to 49": _l("30 to 49"),
+    "50 to 69": _l("50 to 69"),
+    "70 and over": _l("70 and over"),
+    "female": _l("female"),
+    "male": _l("male"),
+    "unknown": _l("not known"),
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as texts; the first cell of each row names it."""
+
+    title: str
+    note: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class MeasuredSet:
+    """The evaluation on one kind of photo."""
+
+    title: str
+    introduction: str
+    tables: tuple[Table, ...]
+
+
+@dataclass(frozen=True)
+class ModelPage:
+    """All that templates/patient/model.html may see; `card` is HTML, made here from the bundle's Markdown."""
+
+    name: str
+    version: str
+    id: str
+    plain: tuple[str, ...]
+    sets: tuple[MeasuredSet, ...]
+    versions: Table
+    card: Markup
+
+
+@blueprint.url_value_preprocessor
+def _drop_language(_endpoint: str | None, values: dict | None) -> None:
+    """As in `patient`."""
+    if values:
+        values.pop("language", None)
+
+
+@blueprint.get("")
+def model() -> str:
+    """What the served model is worth."""
+    bundle = current_app.extensions["classifier"].bundle
+    sets = bundle.report.get("sets", {})
+    page = ModelPage(
+        name=bundle.name,
+        version=bundle.version,
+        id=bundle.id[:12],
+        plain=tuple(sentence for source in wording.SOURCES if source in sets for sentence in _plain(source, sets)),
+        sets=tuple(_measured_set(source, bundle) for source in sets),
+        versions=_versions(bundle),
+        card=_card(bundle.path, url_for(".figure", name="")),
+    )
+    return render_template("patient/model.html", page=page)
+
+
+@blueprint.get("/figures/", defaults={"name": ""})
+@blueprint.get("/figures/<name>")
+def figure(name: str) -> Response:
+    """A figure of the model card, from the bundle."""
+    if not name.endswith((".svg", ".png")):
+        abort(404)
+    return send_from_directory(current_app.extensions["classifier"].bundle.path / FIGURES, name)
+
+
+@functools.cache
+def _card(path: Path, figures_url: str) -> Markup:
+    """The card as HTML; its SHA-256 was checked when the bundle was read. HTML inside it is shown as text all the same."""
+    markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
+    tokens = markdown.parse((path / CARD).read_text(encoding="utf-8"))
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):  # the page has a heading above all of the card's
+            token.tag = f"h{min(6, int(token.tag[1]) + 1)}"
+        for child in token.children or ():
+            if child.type == "image":
+                child.attrs["src"] = figures_url + str(child.attrs["src"]).removeprefix(f"{FIGURES}/")
+                child.attrs["loading"] = "lazy"
+    html = markdown.renderer.render(tokens, markdown.options, {})
+    scrolling = '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>'
+    return Markup(html.replace("<table>", scrolling).replace("</table>", "</table></div>"))
+
+
+def _plain(source: str, sets: dict) -> tuple[str, ...]:
+    """What a patient should know of one kind of photo, as counts of hundreds."""
+    figures = sets[source]
+    soon = {point["name"]: point for point in figures["operating_points"]}["soon"]
+    found, others = _value(soon["sensitivity"]), _value(soon["specificity"])
+    if found is None or others is None:
+        return ()
+    shown = {
+        "images": format_decimal(figures["images"]),
+        "found": format_decimal(round(100 * found)),
+        "called": format_decimal(round(100 * (1 - others))),
+    }
+    if source == "phone":
+        text = gettext(
+            "Photos from a phone: of 100 spots that were cancer or could become it, the advice sent at least %(found)s "
+            "to a doctor and could miss the others. Of 100 spots that were neither, it sent at least %(called)s to a "
+            "doctor too. Counted on %(images)s photos that the model had never seen.",
+            **shown,
+        )
+    else:
+        text = gettext(
+            "Photos through a dermatoscope: of 100 spots that were cancer or could become it, the advice sent at least "
+            "%(found)s to a doctor and could miss the others. Of 100 spots that were neither, it sent at least "
+            "%(called)s to a doctor too. Counted on %(images)s photos that the model had never seen.",
+            **shown,
+        )
+    return (text,)
+
+
+def _measured_set(source: str, bundle: Bundle) -> MeasuredSet:
+    figures = bundle.report["sets"][source]
+    answers = bundle.report.get("answers", {})
+    introduction = gettext(
+        "Photos: %(images)s. Spots: %(lesions)s. None of them was used for training. Intervals hold 95 percent.",
+        images=format_decimal(figures["images"]),
+        lesions=format_decimal(figures["lesions"]),
+    )
+    tables = [
+        _summary(figures),
+        _classes(figures),
+        _operating_points(figures),
+        *_scores(answers.get(source, {}).get("by_score")),
+        _confusion(figures),
+        *_reliability(figures.get("reliability")),
+        *_subgroups(figures.get("subgroups", {})),
+    ]
+    return MeasuredSet(str(wording.SOURCES.get(source, source)), introduction, tuple(tables))
+
+
+def _summary(figures: dict) -> Table:
+    rows = (
+        (gettext("Balanced accuracy, eight diagnoses"), figures["eight_classes"]["balanced_accuracy"]),
+        (gettext("Accuracy, eight diagnoses"), figures["eight_classes"]["accuracy"]),
+        (gettext("Balanced accuracy, seven diagnoses of ISIC 2018"), figures["seven_classes"]["balanced_accuracy"]),
+        (gettext("Malignancy: area under the ROC curve"), figures["malignancy_auc"]),
+        (gettext("Melanoma: area under the ROC curve"), figures["melanoma_auc"]),
+        (gettext("Expected calibration error"), figures["calibration_error"]),
+    )
+    return Table(
+        gettext("In short"),
+        gettext("Balanced accuracy is the mean over the diagnoses of the share that was recognised."),
+        (gettext("Figure"), gettext("Value"), gettext("Interval")),
+        tuple((label, _number(value), _interval(value)) for label, value in rows),
+    )
+
+
+def _classes(figures: dict) -> Table:
+    reading = figures["recalls"]
+    images = figures["images_by_class"]
+    return Table(
+        gettext("Diagnosis by diagnosis"),
+        gettext("Recognised means that the diagnosis was the most likely one."),
+        (gettext("Diagnosis"), gettext("Photos"), gettext("Recognised"), gettext("Interval")),
+        tuple(
+            (
+                str(CONDITIONS[code].name),
+                format_decimal(images[code]),
+                _percent(reading[code]),
+                _interval(reading[code]),
+            )
+            for code in CODES
+        ),
+    )
+
+
+def _operating_points(figures: dict) -> Table:
+    return Table(
+        gettext("Thresholds"),
+        gettext("“urgent” and “soon” decide the advice: the first on melanoma and squamous cell carcinoma, the second "
+                "on all of malignancy. Sensitivity is the share of those that reach the threshold; specificity is the "
+                "share of the others that do not."),
+        (gettext("Name"), gettext("Threshold"), gettext("Sensitivity"), gettext("Specificity")),
+        tuple(
+            (
+                point["name"],
+                format_percent(point["threshold"], "#,##0.0%"),
+                " ".join(filter(None, (_percent(point["sensitivity"]), _interval(point["sensitivity"])))),
+                " ".join(filter(None, (_percent(point["specificity"]), _interval(point["specificity"])))),
+            )
+            for point in figures["operating_points"]
+        ),
+    )  # fmt: skip
+
+
+def _scores(by_score: dict | None) -> tuple[Table, ...]:
+    if not by_score:
+        return ()
+    rows = tuple(
+        (
+            format_decimal(int(score)),
+            format_decimal(scored["n"]),
+            format_decimal(scored["malignant"]),
+            " ".join(filter(None, (_percent(scored["predictive_value"]), _interval(scored["predictive_value"])))),
+        )
+        for score, scored in by_score.items()
+    )
+    head = (gettext("Score"), gettext("Photos"), gettext("Malignant"), gettext("Share"))
+    note = gettext("How many of the photos with each score were skin cancer or could become it.")
+    return (Table(gettext("Malignancy score"), note, head, rows),)
+
+
+def _confusion(figures: dict) -> Table:
+    return Table(
+        gettext("What was taken for what"),
+        gettext("Each row is what the spot really was, each column what the model held for most likely."),
+        (gettext("Really"), *CODES),
+        tuple(
+            (f"{CONDITIONS[code].name} ({code})", *(format_decimal(count) for count in counts))
+            for code, counts in zip(CODES, figures["confusion"], strict=True)
+        ),
+    )
+
+
+def _reliability(bins_by_class: dict | None) -> tuple[Table, ...]:
+    if not bins_by_class:
+        return ()
+    rows = tuple(
+        (
+            str(CONDITIONS[code].name),
+            *(_percent(bins[k][key]) for key in ("stated", "true")),
+            format_decimal(bins[k]["images"]),
+        )
+        for code, bins in bins_by_class.items()
+        for k in range(len(bins))
+        if bins[k]["images"] >= 10
+    )
+    head = (gettext("Diagnosis"), gettext("Stated"), gettext("Came true"), gettext("Photos"))
+    note = gettext("For photos whose probability fell into the same tenth: the mean that the model stated, and the "
+                   "share that really had the diagnosis. Tenths with fewer than 10 photos are left out.")  # fmt: skip
+    return (Table(gettext("How far the percentages hold"), note, head, rows),)
+
+
+def _subgroups(headings: dict) -> tuple[Table, ...]:
+    return tuple(_subgroup(heading, parts) for heading, parts in headings.items())
+
+
+def _subgroup(heading: str, parts: dict) -> Table:
+    rows = tuple(
+        (
+            str(_PARTS.get(part, part)),
+            format_decimal(figures["images"]),
+            *(
+                " ".join(filter(None, (_percent(figures.get(key)), _interval(figures.get(key)))))
+                for key in ("soon_sensitivity", "soon_specificity")
+            ),
+        )
+        for part, figures in parts.items()
+    )
+    head = (gettext("Group"), gettext("Photos"), gettext("Sensitivity"), gettext("Specificity"))
+    note = gettext("Sensitivity and specificity of the advice to see a doctor (threshold “soon”).")
+    return Table(gettext("For whom: %(heading)s", heading=_SUBGROUPS.get(heading, heading)), note, head, rows)
+
+
+def _versions(bundle: Bundle) -> Table:
+    """The versions that lie beside the served one, the newest first."""
+    folders = sorted(
+        (path.parent for path in bundle.path.parent.glob(f"*/{DOCUMENT}")),
+        key=lambda folder: [int(part) for part in folder.name.split(".") if part.isdigit()],
+        reverse=True,
+    )
+    return Table(
+        gettext("Versions"),
+        gettext("Balanced accuracy over eight diagnoses, on each version's own test photos."),
+        (gettext("Version"), *(str(name) for name in wording.SOURCES.values())),
+        tuple((folder.name, *_balanced_accuracies(folder)) for folder in folders),
+    )
+
+
+@functools.cache
+def _reports(folder: Path) -> dict:
+    return json.loads((folder / REPORT).read_text(encoding="utf-8"))
+
+
+def _balanced_accuracies(folder: Path) -> tuple[str, ...]:
+    sets = _reports(folder).get("sets", {})
+    values = (sets.get(source, {}).get("eight_classes", {}).get("balanced_accuracy") for source in wording.SOURCES)
+    return tuple(" ".join(filter(None, (_number(value), _interval(value)))) for value in values)
+
+
+def _value(figure: dict | float | None) -> float | None:
+    """A figure stands in a report as a number, or as a number with its interval."""
+    return figure.get("value") if isinstance(figure, dict) else figure
+
+
+def _number(figure: dict | float | None) -> str:
+    value = _value(figure)
+    return "–" if value is None else format_decimal(round(value, 3), "0.000")
+
+
+def _percent(figure: dict | float | None) -> str:
+    value = _value(figure)
+    return "–" if value is None else format_percent(round(value, 2))
+
+
+def _interval(figure: dict | float | None) -> str:
+    if not isinstance(figure, dict) or figure.get("low") is None or figure.get("high") is None:
+        return ""
+    low, high = (format_decimal(round(figure[end], 2), "0.00") for end in ("low", "high"))
+    return f"({low}–{high})"

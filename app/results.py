@@ -1,0 +1,260 @@
+"""What an answer says to the person who sent the photo: the data of the result page and of the letter."""
+
+import datetime
+from dataclasses import dataclass
+
+from flask import current_app, url_for
+from flask_babel import format_date, format_decimal, format_percent, gettext
+from flask_babel.speaklater import LazyString
+
+from app import advice, answers, wording
+from app.advice import Advice, Level
+from app.answers import Answer
+from app.conditions import CONDITIONS, GROUPS
+from app.sites import SITES
+from model_store.bundle import Bundle
+from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
+from model_store.prediction import Calibration, Prediction, malignancy_score
+
+# Fewer photos than this say too little about the next one.
+MIN_PHOTOS_FOR_FREQUENCY = 20
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An answer as the served bundle reads it."""
+
+    answer: Answer
+    prediction: Prediction
+    advice: Advice
+    calibration: Calibration
+    bundle: Bundle
+
+    @property
+    def has_diagnoses(self) -> bool:
+        """Whether the photo could be judged at all."""
+        return self.advice.level is not Level.CANNOT_JUDGE
+
+    @property
+    def text(self) -> wording.LevelText:
+        """The advice in words."""
+        return wording.LEVELS[self.advice.level]
+
+    @property
+    def issues(self) -> tuple[wording.IssueText, ...]:
+        """What is wrong with the photo, worst first."""
+        return tuple(wording.ISSUES[code] for code in self.advice.reasons)
+
+    @property
+    def model(self) -> str:
+        """Name, version and fingerprint of the bundle that answers."""
+        return f"{self.bundle.name} {self.bundle.version} · {self.bundle.id[:12]}"
+
+
+@dataclass(frozen=True)
+class DiagnosisRow:
+    """One of the eight ranked diagnoses: names, calibrated probability as text and bar length in percent, its page."""
+
+    name: str
+    medical_name: str
+    icd10: str
+    percent: str
+    bar: float
+    tag: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """The malignancy score, 1 to 10.
+
+    Attributes:
+        value: of this photo.
+        begin: the lowest one with which a doctor is advised for the sum of all four.
+        frequency: what test photos with the same score were; empty where too few had it.
+    """
+
+    value: int
+    begin: int
+    frequency: str
+
+
+@dataclass(frozen=True)
+class ResultPage:
+    """All that templates/patient/result.html may see.
+
+    `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
+    photo cannot be judged there are no `rows` and no `score`, and `confidence` and `frequency` are empty; `frequency`
+    also where too few test photos got this answer, or it was right for none of them. `site_remark` is for a place on
+    the body that the model hardly knows.
+    """
+
+    level: str
+    text: wording.LevelText
+    where: str
+    where_to_turn: str
+    site_remark: str
+    reasons: tuple
+    may_show_anyway: bool
+    remarks: tuple
+    go_anyway: tuple
+    rows: tuple[DiagnosisRow, ...]
+    confidence: str
+    frequency: tuple[str, ...]
+    score: Score | None
+    source: LazyString
+    photo_url: str
+    sealed_answer: str
+    anyway: bool
+    model_name: str
+    model_version: str
+    model_id: str
+
+
+def judged(answer: Answer, anyway: bool) -> Judged:
+    """Read an answer; `anyway` as in `advice.for_prediction`."""
+    classifier = current_app.extensions["classifier"]
+    prediction = classifier.interpret(answer.evidence, answer.source)
+    calibration = classifier.bundle.calibrations[prediction.source]
+    given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration, anyway)
+    return Judged(answer, prediction, given, calibration, classifier.bundle)
+
+
+def result_page(answer: Answer, anyway: bool) -> ResultPage:
+    """Everything that the result page shows of an answer, in the current language."""
+    read = judged(answer, anyway)
+    diagnosed = read.has_diagnoses
+    return ResultPage(
+        level=read.advice.level.value,
+        text=read.text,
+        where=where_with_date(read.text),
+        where_to_turn=current_app.extensions["config"].where_to_turn,
+        site_remark=site_remark(answer.site),
+        reasons=() if diagnosed else read.issues,
+        may_show_anyway=read.advice.may_show_anyway,
+        remarks=read.issues if diagnosed else (),
+        go_anyway=wording.GO_ANYWAY,
+        rows=rows(read.prediction) if diagnosed else (),
+        confidence=_confidence(read.prediction) if diagnosed else "",
+        frequency=_frequency(read) if diagnosed else (),
+        score=_score(read) if diagnosed else None,
+        source=wording.SOURCES[read.prediction.source],
+        photo_url=answer.photo_url,
+        sealed_answer=answers.seal(answer),
+        anyway=anyway,
+        model_name=read.bundle.name,
+        model_version=read.bundle.version,
+        model_id=read.bundle.id[:12],
+    )
+
+
+def where_with_date(text: wording.LevelText) -> str:
+    """Where to turn, with the last day where the level has one."""
+    if text.within_days is None:
+        return str(text.where)
+    last_day = datetime.date.today() + datetime.timedelta(days=text.within_days)
+    return str(text.where) % {"date": format_date(last_day, "long")}
+
+
+def site_remark(site: str) -> str:
+    """What to say of a spot where the training photos hardly have any; empty for every other place."""
+    if site not in SITES or not SITES[site].hardly_seen:
+        return ""
+    return gettext(
+        "You said where the spot is: %(site)s. The model has hardly ever seen a spot there. Show it to a doctor, "
+        "whatever this page says.",
+        site=SITES[site].name,
+    )
+
+
+def rows(prediction: Prediction) -> tuple[DiagnosisRow, ...]:
+    """All eight diagnoses, the most likely first."""
+    return tuple(_row(CLASSES[index], prediction.probabilities[index]) for index in prediction.ranking)
+
+
+def percent(probability: float) -> str:
+    """In whole percent; never 0 % or 100 %, since no model can know that."""
+    if probability < 0.01:
+        return f"< {format_percent(0.01)}"
+    if probability > 0.99:
+        return f"> {format_percent(0.99)}"
+    return format_percent(round(probability, 2))
+
+
+def _row(lesion_class: LesionClass, probability: float) -> DiagnosisRow:
+    condition = CONDITIONS[lesion_class.code]
+    return DiagnosisRow(
+        name=str(condition.name),
+        medical_name=str(condition.medical_name),
+        icd10=lesion_class.icd10,
+        percent=percent(probability),
+        bar=round(100 * probability, 1),
+        tag="" if lesion_class.group is Group.BENIGN else str(GROUPS[lesion_class.group]),
+        url=url_for("patient.condition", slug=condition.slug),
+    )
+
+
+def _confidence(prediction: Prediction) -> str:
+    probability = prediction.probabilities[prediction.ranking[0]]
+    return str(wording.confidence(probability)) % {"percent": percent(probability)}
+
+
+def measured(bundle: Bundle, source: str) -> dict:
+    """What the bundle's evaluation counted on test photos of a source; empty where it counted none.
+
+    A report that counts only one kind of photo has its tables without a level for the source: dermoscopy.
+    """
+    counted = bundle.report.get("answers", {})
+    if "set" in counted:
+        return counted if source == "dermoscopy" else {}
+    return counted.get(source, {})
+
+
+def _frequency(read: Judged) -> tuple[str, ...]:
+    """What test photos with the same first answer were, from the bundle's evaluation, as counts.
+
+    Never that none was cancer: a count of zero says no more than that there were few photos.
+    """
+    counted = measured(read.bundle, read.prediction.source)
+    code = CODES[read.prediction.ranking[0]]
+    answered = counted.get("by_top_class", {}).get(code)
+    if not answered or answered["n"] < MIN_PHOTOS_FOR_FREQUENCY:
+        return ()
+    counts, n = answered["counts"], answered["n"]
+    right, cancer = counts.get(code, 0), sum(counts.get(other, 0) for other in MALIGNANT_CODES)
+    if not right:
+        return ()
+    shown = {"n": format_decimal(n), "right": format_decimal(right)}
+    if cancer:
+        found = gettext(
+            "Of %(n)s test photos that got this answer, %(right)s really were this, and %(cancer)s were skin cancer or "
+            "could become it.",
+            cancer=format_decimal(cancer),
+            **shown,
+        )
+    else:
+        found = gettext("Of %(n)s test photos that got this answer, %(right)s really were this.", **shown)
+    mix = gettext(
+        "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
+        "you the share can be different.",
+        set=wording.test_set(counted["set"]),
+    )
+    return found, mix
+
+
+def _score(read: Judged) -> Score:
+    """The score, with its predictive value as a count; nothing where few test photos had it, or none was cancer."""
+    value = malignancy_score(read.prediction.malignancy, read.calibration)
+    begin = malignancy_score(read.calibration.operating_point("soon").threshold, read.calibration)
+    scored = measured(read.bundle, read.prediction.source).get("by_score", {}).get(str(value))
+    if not scored or scored["n"] < MIN_PHOTOS_FOR_FREQUENCY or not scored["malignant"]:
+        return Score(value, begin, "")
+    return Score(
+        value,
+        begin,
+        gettext(
+            "Of %(n)s test photos with this score, %(cancer)s were skin cancer or could become it.",
+            n=format_decimal(scored["n"]),
+            cancer=format_decimal(scored["malignant"]),
+        ),
+    )

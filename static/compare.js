@@ -1,0 +1,169 @@
+// Photos of one spot side by side. They are kept by spots.js in this browser; nothing on this page is sent anywhere.
+"use strict";
+
+const page = document.getElementById("compare");
+const byId = (id) => document.getElementById(id);
+const SIDES = ["before", "after"];
+const FORMAT = "skin-check photos 1"; // of the file that the visitor saves
+
+let photos = []; // all of them, the oldest first
+const shown = {}; // side -> the object URL of its photo
+
+document.documentElement.classList.add("scripted");
+page.hidden = false;
+byId("date").value = byId("date").max = spots.day(new Date());
+
+function say(name) {
+  byId("compare-state").textContent = name ? page.dataset["text" + name] : "";
+}
+
+// What the page shows
+
+async function refresh(spot) {
+  photos = (await spots.all()).sort((one, other) => one.date.localeCompare(other.date) || one.id - other.id);
+  const names = [...new Set(photos.map((photo) => photo.spot))].sort((one, other) => one.localeCompare(other));
+  fill(byId("spot"), names.map((name) => [name, name]));
+  byId("names").replaceChildren(...names.map((name) => new Option(name, name)));
+  if (names.includes(spot)) byId("spot").value = spot;
+  byId("pair").hidden = photos.length === 0;
+  byId("save").disabled = byId("delete-all").disabled = photos.length === 0;
+  showSpot();
+}
+
+function fill(select, entries) {
+  select.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
+}
+
+function ofSpot() {
+  return photos.filter((photo) => photo.spot === byId("spot").value);
+}
+
+function dayInWords(date) {
+  return new Date(date + "T12:00").toLocaleDateString(document.documentElement.lang, { dateStyle: "long" });
+}
+
+function showSpot() {
+  const entries = ofSpot().map((photo) => [String(photo.id), dayInWords(photo.date)]);
+  for (const side of SIDES) fill(byId(side), entries);
+  byId("after").selectedIndex = entries.length - 1;
+  byId("only-one").hidden = entries.length !== 1;
+  SIDES.forEach(showPhoto);
+}
+
+function showPhoto(side) {
+  const photo = photos.find((one) => String(one.id) === byId(side).value);
+  const image = byId(side + "-photo");
+  if (shown[side]) URL.revokeObjectURL(shown[side]);
+  shown[side] = photo && URL.createObjectURL(photo.picture);
+  if (!photo) return image.removeAttribute("src");
+  image.src = shown[side];
+  image.alt = `${page.dataset.textAlt} ${dayInWords(photo.date)}`;
+}
+
+byId("spot").addEventListener("change", showSpot);
+for (const side of SIDES) byId(side).addEventListener("change", () => showPhoto(side));
+
+// What the visitor does
+
+// Runs one task after a button was used, and says how it went.
+async function attempt(task, done) {
+  say("");
+  try {
+    if ((await task()) !== false) say(done);
+  } catch (error) {
+    say(error instanceof NotUsable ? error.message : "NotKept");
+  }
+}
+
+class NotUsable extends Error {} // its message is the name of a text
+
+async function redraw(blob, complaint) {
+  try {
+    return await spots.redraw(blob);
+  } catch {
+    throw new NotUsable(complaint);
+  }
+}
+
+byId("picture").addEventListener("change", () => {
+  const file = byId("picture").files[0];
+  if (file) byId("date").value = spots.day(new Date(file.lastModified));
+});
+
+byId("add").addEventListener("submit", (event) => {
+  event.preventDefault();
+  attempt(async () => {
+    const spot = byId("name").value.trim();
+    const picture = await redraw(byId("picture").files[0], "NotAPhoto");
+    await spots.add({ spot, date: byId("date").value, picture });
+    byId("picture").value = "";
+    await refresh(spot);
+  }, "Kept");
+});
+
+for (const button of page.querySelectorAll("[data-delete]")) {
+  button.addEventListener("click", () => attempt(async () => {
+    if (!window.confirm(page.dataset.textDeletePhoto)) return false;
+    const spot = byId("spot").value;
+    await spots.remove(Number(byId(button.dataset.delete).value));
+    await refresh(spot);
+  }, "Deleted"));
+}
+
+byId("delete-all").addEventListener("click", () => attempt(async () => {
+  if (!window.confirm(page.dataset.textDeleteAll)) return false;
+  await spots.removeAll();
+  await refresh();
+}, "Deleted"));
+
+// The file of one's own
+
+function asDataUrl(blob) {
+  return new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(blob);
+  });
+}
+
+function asBlob(url) {
+  const [, base64] = /^data:image\/jpeg;base64,([A-Za-z0-9+/=]+)$/.exec(url);
+  return new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], { type: "image/jpeg" });
+}
+
+byId("save").addEventListener("click", () => attempt(async () => {
+  const rows = await Promise.all(
+    photos.map(async ({ spot, date, picture }) => ({ spot, date, picture: await asDataUrl(picture) })),
+  );
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([JSON.stringify({ format: FORMAT, photos: rows })], { type: "application/json" }));
+  link.download = `skin-photos-${spots.day(new Date())}.json`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}, ""));
+
+async function read(file) {
+  try {
+    const content = JSON.parse(await file.text());
+    if (content.format !== FORMAT) throw new Error("another format");
+    return await Promise.all(content.photos.map(async ({ spot, date, picture }) => {
+      if (typeof spot !== "string" || !spot || spot.length > 80) throw new Error("no name");
+      if (!/^\d{4}-\d\d-\d\d$/.test(date) || Number.isNaN(Date.parse(date))) throw new Error("no day");
+      return { spot, date, picture: await spots.redraw(asBlob(picture)) };
+    }));
+  } catch {
+    throw new NotUsable("NotOurs");
+  }
+}
+
+byId("load").addEventListener("change", () => attempt(async () => {
+  const file = byId("load").files[0];
+  if (!file) return false;
+  byId("load").value = "";
+  const added = await read(file);
+  for (const photo of added) await spots.add(photo);
+  await refresh(added.at(-1)?.spot);
+}, "Loaded"));
+
+attempt(() => refresh(), "");
