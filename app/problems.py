@@ -87,6 +87,16 @@ PROBLEMS = {
         _l("The answer is too old, or the model has been replaced since it was given. The site keeps no copy of it."),
         _l("Open the start page and send the photo again."),
     ),
+    "source_unknown": Problem(
+        400, _l("There is no such source"),
+        _l("The source of a photo can be one of these: %(sources)s."),
+        _l("Correct it, or leave it out and let the model decide."),
+    ),
+    "token_wrong": Problem(
+        401, _l("A token is needed"),
+        _l("Programs may ask this site only with a token, and none that it knows was sent."),
+        _l("Ask the operator for a token, and send it as described in the documents of the API."),
+    ),
     "too_many_requests": Problem(
         429, _l("Too many photos from one place"),
         _l("So much was sent from your network in a short time that this was not looked at. Nothing of it was kept."),
@@ -124,6 +134,11 @@ PROBLEMS = {
         _l("Please send it again in %(seconds)s seconds. If the spot worries you, see a doctor without waiting for "
            "this site."),
     ),
+    "client_gone": Problem(
+        499, _l("The connection was closed"),
+        _l("The connection was closed before the answer was there. Nothing of the photo was kept."),
+        _l("Send the photo again."),
+    ),
     "deadline_exceeded": Problem(
         503, _l("The answer took too long"),
         _l("The model did not answer in time. This is our fault, not your photo's. Nothing of it was kept."),
@@ -156,9 +171,11 @@ PROBLEMS = {
     ),
 }  # fmt: skip
 
-_CODE_OF_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests"}
-# Sent long before the body was read; a browser shows the answer only once it could send everything.
-_BODY_UNREAD = ("body_too_large", "too_many_requests")
+_CODE_OF_STATUS = {
+    401: "token_wrong", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests",
+}  # fmt: skip
+# Answered before the body was read; a client takes the answer only once it could send everything.
+_BODY_UNREAD = ("body_too_large", "token_wrong", "too_many_requests")
 
 
 @dataclass(frozen=True)
@@ -203,6 +220,8 @@ def _answer_http(error: HTTPException) -> Response:
     response = _answer(code, details)
     if code == "too_many_requests":
         response.headers["Retry-After"] = str(details["seconds"])
+    if code == "token_wrong":
+        response.headers["WWW-Authenticate"] = "Bearer"
     if getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
@@ -220,23 +239,28 @@ def _answer_unexpected(error: Exception) -> Response:
 
 def _answer(code: str, details: dict) -> Response:
     observability.note_problem(code)
+    if wants_json():
+        response = jsonify(as_json(code, details))
+        response.content_type = "application/problem+json"
+    else:
+        response = Response(render_template("problem.html", page=_page(code, details)))
+    response.status_code = PROBLEMS[code].status
+    return response
+
+
+def _page(code: str, details: dict) -> ProblemPage:
     problem = PROBLEMS[code]
     numbers = {
         name: format_decimal(value) if isinstance(value, int | float) else value for name, value in details.items()
     }
-    page = ProblemPage(
+    return ProblemPage(
         str(problem.title), str(problem.happened) % numbers, str(problem.to_do) % numbers, observability.request_id()
     )
-    if wants_json():
-        response = jsonify(_rfc_9457(code, page, details))
-        response.content_type = "application/problem+json"
-    else:
-        response = Response(render_template("problem.html", page=page))
-    response.status_code = problem.status
-    return response
 
 
-def _rfc_9457(code: str, page: ProblemPage, details: dict) -> dict:
+def as_json(code: str, details: dict) -> dict:
+    """A problem in the current language as RFC 9457 has it, with its code, its details and the request's id beside."""
+    page = _page(code, details)
     return {
         "type": f"urn:skin-check:problem:{code}",
         "title": page.title,
@@ -249,6 +273,8 @@ def _rfc_9457(code: str, page: ProblemPage, details: dict) -> dict:
 
 
 def wants_json() -> bool:
-    """Whether this request likes JSON more than HTML; a browser or a client without a wish gets HTML."""
+    """Whether this request likes JSON more than HTML, as all of the API's do; one without a wish gets HTML."""
+    if request.path.startswith("/api/"):
+        return True
     offers = ["text/html", "application/problem+json", "application/json"]
     return request.accept_mimetypes.best_match(offers, default="text/html") != "text/html"

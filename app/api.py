@@ -1,0 +1,274 @@
+"""The JSON API for other programs: one photo or several in, answers of a versioned schema out. No cookies, no CORS."""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request
+from flask_babel import gettext
+
+from app import openapi, problems
+from app.conditions import CONDITIONS
+from app.i18n import current_language
+from app.judging import judge
+from app.problems import PROBLEMS
+from app.results import Judged, judged
+from app.uploads import MissingPhoto
+from app.wording import ISSUES
+from model_store.classes import CLASSES, LesionClass
+from model_store.errors import ModelStoreError, PhotoError
+from model_store.prediction import SOURCES, malignancy_score
+
+blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
+
+
+class SourceUnknown(ModelStoreError):
+    """The form names a source that is none of `prediction.SOURCES`."""
+
+    def __init__(self) -> None:
+        super().__init__("source_unknown", sources=", ".join(SOURCES))
+
+
+class TooManyPhotos(ModelStoreError):
+    """The form holds more photos than one request may."""
+
+    def __init__(self) -> None:
+        super().__init__("too_many_photos", limit=openapi.MAX_PHOTOS)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of a form or of an answer; `kind` is its type in words."""
+
+    name: str
+    kind: str
+    description: str
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One address of the API. `fields` are those of its form."""
+
+    method: str
+    path: str
+    summary: str
+    description: str
+    fields: tuple[Field, ...]
+    statuses: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ProblemRow:
+    """One problem that a program can meet."""
+
+    code: str
+    status: int
+    title: str
+
+
+@dataclass(frozen=True)
+class ApiPage:
+    """All that templates/api.html may see; `schemas` maps a name to its fields."""
+
+    title: str
+    version: str
+    description: str
+    with_tokens: bool
+    operations: tuple[Operation, ...]
+    schemas: dict[str, tuple[Field, ...]]
+    problems: tuple[ProblemRow, ...]
+
+
+@blueprint.post("/answer")
+def answer() -> Response:
+    """Answer one photo.
+
+    Raises:
+        MissingPhoto, TooManyPhotos, SourceUnknown, PhotoError: the client can mend it.
+        Overloaded, DeadlineExceeded, EngineError: the client can only try again.
+    """
+    _require_token()
+    source = _source()
+    photos = _photos(most=1)
+    return jsonify(_answer_json(photos[0], source))
+
+
+@blueprint.post("/answers")
+def answers() -> Response:
+    """Answer several photos, one after the other; raises as `answer`, but a `PhotoError` becomes its photo's entry."""
+    _require_token()
+    source = _source()
+    entries = [_entry(number, data, source) for number, data in enumerate(_photos(openapi.MAX_PHOTOS), start=1)]
+    return jsonify(schema_version=openapi.SCHEMA_VERSION, answers=entries)
+
+
+@blueprint.get("/openapi.json")
+def description() -> Response:
+    """What this API is, for programs."""
+    return jsonify(_document())
+
+
+@blueprint.get("/")
+def page() -> str:
+    """What this API is, for people."""
+    document = _document()
+    return render_template(
+        "api.html",
+        page=ApiPage(
+            title=document["info"]["title"],
+            version=document["info"]["version"],
+            description=document["info"]["description"],
+            with_tokens=bool(current_app.extensions["config"].api_tokens),
+            operations=tuple(
+                _operation(method, path, operation)
+                for path, methods in document["paths"].items()
+                for method, operation in methods.items()
+            ),
+            schemas={name: tuple(_fields(schema)) for name, schema in document["components"]["schemas"].items()},
+            problems=tuple(ProblemRow(code, row.status, str(row.title)) for code, row in PROBLEMS.items()),
+        ),
+    )
+
+
+@blueprint.after_request
+def _name_language(response: Response) -> Response:
+    response.headers["Content-Language"] = current_language()
+    response.vary.add("Accept-Language")
+    return response
+
+
+def _document() -> dict:
+    config = current_app.extensions["config"]
+    return openapi.document(config.max_upload_mb, with_tokens=bool(config.api_tokens))
+
+
+def _require_token() -> None:
+    """Let in whoever sends a token whose SHA-256 the operator named; everybody, where the operator named none."""
+    digests = current_app.extensions["config"].api_tokens
+    if not digests:
+        return
+    sent = request.authorization
+    token = sent.token if sent is not None and sent.type == "bearer" and sent.token else ""
+    digest = hashlib.sha256(token.encode()).hexdigest()
+    # All are compared, each in constant time, so that the time taken tells nothing.
+    if not sum(hmac.compare_digest(digest, known) for known in digests):
+        abort(401)
+
+
+def _source() -> str | None:
+    source = request.form.get("source") or None
+    if source not in (None, *SOURCES):
+        raise SourceUnknown()
+    return source
+
+
+def _photos(most: int) -> list[bytes]:
+    files = request.files.getlist("photo")
+    if not files:
+        raise MissingPhoto()
+    if len(files) > most:
+        raise TooManyPhotos()
+    return [file.stream.read() for file in files]
+
+
+def _entry(number: int, data: bytes, source: str | None) -> dict:
+    try:
+        return {"photo": number, "answer": _answer_json(data, source)}
+    except PhotoError as error:
+        return {"photo": number, "problem": problems.as_json(error.code, error.details)}
+
+
+def _answer_json(data: bytes, source: str | None) -> dict:
+    read = judged(judge(data, source), anyway=False)
+    return {
+        "schema_version": openapi.SCHEMA_VERSION,
+        "status": "preliminary",
+        "ai_generated": True,
+        "notice": gettext("AI estimate, not a diagnosis. A doctor makes the diagnosis."),
+        "model": {"name": read.bundle.name, "version": read.bundle.version, "id": read.bundle.id},
+        "source": read.prediction.source,
+        "advice": {
+            "level": read.advice.level.value,
+            "text": str(read.text.heading),
+            "within_days": read.text.within_days,
+            "reasons": list(read.advice.reasons),
+        },
+        "quality": _quality_json(read),
+        "prediction": _prediction_json(read) if read.has_diagnoses else None,
+    }
+
+
+def _quality_json(read: Judged) -> dict:
+    findings = [(code, False) for code in read.answer.severe] + [(code, True) for code in read.answer.mild]
+    strange = read.prediction.out_of_distribution
+    return {
+        "accepted": not read.answer.severe and not strange,
+        "out_of_distribution": strange,
+        "findings": [{"code": code, "mild": mild, "text": str(ISSUES[code].what)} for code, mild in findings],
+    }
+
+
+def _prediction_json(read: Judged) -> dict:
+    prediction = read.prediction
+    return {
+        "ranking": [
+            _diagnosis_json(CLASSES[index], float(prediction.probabilities[index])) for index in prediction.ranking
+        ],
+        "prediction_set": list(prediction.prediction_set),
+        "prediction_set_coverage": read.calibration.set_coverage,
+        # Sums of probabilities may pass 1 by a rounding error.
+        "malignancy": min(1.0, prediction.malignancy),
+        "urgent_risk": min(1.0, prediction.urgent_risk),
+        "malignancy_score": malignancy_score(prediction.malignancy, read.calibration),
+    }
+
+
+def _diagnosis_json(lesion_class: LesionClass, probability: float) -> dict:
+    return {
+        "code": lesion_class.code,
+        "name": str(CONDITIONS[lesion_class.code].name),
+        "icd10": lesion_class.icd10,
+        "icdo3": lesion_class.icdo3,
+        "probability": probability,
+    }
+
+
+def _operation(method: str, path: str, operation: dict) -> Operation:
+    forms = operation.get("requestBody", {}).get("content", {}).values()
+    return Operation(
+        method=method.upper(),
+        path=path,
+        summary=operation["summary"],
+        description=operation.get("description", ""),
+        fields=tuple(field for form in forms for field in _fields(form["schema"])),
+        statuses=tuple(operation["responses"]),
+    )
+
+
+def _fields(schema: dict, prefix: str = "") -> list[Field]:
+    """The fields of an object, those inside it with their path: `advice.level`, `answers[].photo`."""
+    fields = []
+    for name, inner in schema.get("properties", {}).items():
+        fields.append(Field(prefix + name, _kind(inner), inner.get("description", "")))
+        fields += _fields(inner, f"{prefix}{name}.")
+        for item in inner.get("items", {}).get("oneOf", [inner.get("items", {})]):
+            fields += _fields(item, f"{prefix}{name}[].")
+    return list({field.name: field for field in fields}.values())
+
+
+def _kind(schema: dict) -> str:
+    if "const" in schema:
+        return f"always {str(schema['const']).lower() if schema['const'] is True else schema['const']}"
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    if "$ref" in schema:
+        return schema["$ref"].rpartition("/")[2]
+    if "oneOf" in schema:
+        return " or ".join(_kind(option) for option in schema["oneOf"])
+    if schema.get("type") == "array":
+        items = schema["items"]
+        return "list of " + (_kind(items) if "oneOf" not in items else "objects")
+    if schema.get("format") == "binary":
+        return "file"
+    kind = schema.get("type", "any")
+    return " or ".join(kind) if isinstance(kind, list) else kind

@@ -1,0 +1,189 @@
+"""The JSON API's description, an OpenAPI 3.1 document; names and limits come from the code that they describe."""
+
+from app.advice import OUT_OF_DISTRIBUTION, Level
+from app.problems import PROBLEMS
+from model_store.classes import CODES
+from model_store.prediction import SOURCES
+from model_store.quality import LIMITS
+
+# MAJOR.MINOR: a field more is a new minor version; a field less, or another meaning, is a new /api/vMAJOR/.
+SCHEMA_VERSION = "1.0"
+MAX_PHOTOS = 20
+
+_PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
+_TEXT = {"type": "string"}
+
+
+def document(limit_mb: int, with_tokens: bool) -> dict:
+    """Describe the API as this site is set up.
+
+    Args:
+        limit_mb: largest body.
+        with_tokens: whether a bearer token is needed.
+    """
+    described = {
+        "openapi": "3.1.1",
+        "info": {
+            "title": "Skin check",
+            "version": SCHEMA_VERSION,
+            "description": "Photos of skin lesions in, preliminary answers out: what to do, and the ranked diagnoses. "
+            "Every answer is an estimate made by artificial intelligence, not a diagnosis; a doctor makes the "
+            "diagnosis. Nothing of a photo is kept. Texts follow `Accept-Language` (kk, ru, en).",
+        },
+        "servers": [{"url": "/"}],
+        "paths": {
+            "/api/v1/answer": {"post": _answer_operation(limit_mb)},
+            "/api/v1/answers": {"post": _answers_operation(limit_mb)},
+            "/api/v1/openapi.json": {"get": _document_operation()},
+        },
+        "components": {"schemas": _schemas(), "responses": _responses()},
+    }
+    if with_tokens:
+        described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path in ("/api/v1/answer", "/api/v1/answers"):
+            described["paths"][path]["post"]["security"] = [{"token": []}]
+            described["paths"][path]["post"]["responses"]["401"] = {"$ref": "#/components/responses/problem"}
+    return described
+
+
+def _answer_operation(limit_mb: int) -> dict:
+    return {
+        "operationId": "answer",
+        "summary": "Answer one photo",
+        "description": f"JPEG, PNG, WebP, HEIC or AVIF, up to {limit_mb} MB. What is wrong with the photo is told as a "
+        "problem. A photo that was read but cannot be judged is an answer of the level `cannot_judge`.",
+        "requestBody": _form({"photo": _file()}, ["photo"]),
+        "responses": {"200": _json_of("Answer", "The answer."), **_problems("400", "413", "415", "422", "429", "503")},
+    }
+
+
+def _answers_operation(limit_mb: int) -> dict:
+    photos = {"type": "array", "items": _file(), "minItems": 1, "maxItems": MAX_PHOTOS}
+    return {
+        "operationId": "answers",
+        "summary": "Answer several photos",
+        "description": f"Up to {MAX_PHOTOS} photos, together up to {limit_mb} MB. Each gets its answer or its problem, "
+        "in the order sent; one that is no photo does not spoil the others.",
+        "requestBody": _form({"photo": photos}, ["photo"]),
+        "responses": {
+            "200": _json_of("Answers", "An entry for each photo."),
+            **_problems("400", "413", "422", "429", "503"),
+        },
+    }
+
+
+def _document_operation() -> dict:
+    return {
+        "operationId": "description",
+        "summary": "This description",
+        "responses": {"200": {"description": "OpenAPI 3.1.", "content": {"application/json": {"schema": {}}}}},
+    }
+
+
+def _form(fields: dict, required: list[str]) -> dict:
+    source = {
+        "enum": list(SOURCES),
+        "description": "How the photo was taken: through a dermatoscope, or with a phone held before the skin. Left "
+        "out, the model decides by what it sees.",
+    }
+    schema = {"type": "object", "properties": {**fields, "source": source}, "required": required}
+    encoding = {"photo": {"contentType": "image/jpeg, image/png, image/webp, image/heic, image/avif"}}
+    return {"required": True, "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}
+
+
+def _file() -> dict:
+    return {"type": "string", "format": "binary", "description": "The photo's file; its name is ignored."}
+
+
+def _json_of(name: str, description: str) -> dict:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _problems(*statuses: str) -> dict:
+    delayed = {"429": "wait", "503": "wait"}
+    return {status: {"$ref": f"#/components/responses/{delayed.get(status, 'problem')}"} for status in statuses}
+
+
+def _responses() -> dict:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    wait = {"description": "Seconds after which to come again.", "schema": {"type": "integer", "minimum": 1}}
+    return {
+        "problem": {"description": "A problem as in RFC 9457.", "content": content},
+        "wait": {
+            "description": "Too much was sent or is waiting, or the model failed. Nothing was kept; send it again.",
+            "headers": {"Retry-After": wait},
+            "content": content,
+        },
+    }
+
+
+def _object(**properties: dict) -> dict:
+    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+
+
+def _schemas() -> dict:
+    return {
+        "Answer": _answer_schema(),
+        "Answers": _object(schema_version={"const": SCHEMA_VERSION}, answers={"type": "array", "items": _entry()}),
+        "Prediction": _prediction_schema(),
+        "Problem": _problem_schema(),
+    }
+
+
+def _entry() -> dict:
+    answer = _object(photo={"type": "integer", "minimum": 1}, answer={"$ref": "#/components/schemas/Answer"})
+    problem = _object(photo={"type": "integer", "minimum": 1}, problem={"$ref": "#/components/schemas/Problem"})
+    return {"oneOf": [answer, problem]}
+
+
+def _answer_schema() -> dict:
+    finding = _object(code={"enum": sorted({limit.code for limit in LIMITS})}, mild={"type": "boolean"}, text=_TEXT)
+    reasons = {"type": "array", "items": {"enum": sorted({limit.code for limit in LIMITS} | {OUT_OF_DISTRIBUTION})}}
+    return _object(
+        schema_version={"const": SCHEMA_VERSION},
+        status={"const": "preliminary", "description": "Never final: only a doctor makes a diagnosis."},
+        ai_generated={"const": True, "description": "Made by artificial intelligence."},
+        notice=_TEXT,
+        model=_object(name=_TEXT, version=_TEXT, id={**_TEXT, "description": "SHA-256 of the bundle."}),
+        source={"enum": list(SOURCES), "description": "The calibration that was used."},
+        advice=_object(
+            level={"enum": [level.value for level in Level]},
+            text=_TEXT,
+            within_days={"type": ["integer", "null"], "description": "How soon; null where no date applies."},
+            reasons={**reasons, "description": "What is wrong with the photo, worst first."},
+        ),
+        quality=_object(
+            accepted={"type": "boolean", "description": "Whether the gate lets the photo through."},
+            out_of_distribution={"type": "boolean", "description": "Unlike what the network has learnt."},
+            findings={"type": "array", "items": finding},
+        ),
+        prediction={
+            "oneOf": [{"$ref": "#/components/schemas/Prediction"}, {"type": "null"}],
+            "description": "null where the photo cannot be judged.",
+        },
+    )
+
+
+def _prediction_schema() -> dict:
+    diagnosis = _object(code={"enum": list(CODES)}, name=_TEXT, icd10=_TEXT, icdo3=_TEXT, probability=_PROBABILITY)
+    return _object(
+        ranking={"type": "array", "items": diagnosis, "minItems": len(CODES), "maxItems": len(CODES)},
+        prediction_set={"type": "array", "items": {"enum": list(CODES)}},
+        prediction_set_coverage=_PROBABILITY,
+        malignancy={**_PROBABILITY, "description": "MEL, BCC, AK and SCC together."},
+        urgent_risk={**_PROBABILITY, "description": "MEL and SCC together."},
+        malignancy_score={"type": "integer", "minimum": 1, "maximum": 10},
+    )
+
+
+def _problem_schema() -> dict:
+    fields = _object(
+        type={"type": "string", "format": "uri"},
+        title=_TEXT,
+        status={"type": "integer"},
+        detail=_TEXT,
+        code={"enum": sorted(PROBLEMS)},
+        request_id={**_TEXT, "description": "Finds the request in the operator's log."},
+    )
+    return {**fields, "additionalProperties": True}

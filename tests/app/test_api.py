@@ -1,0 +1,147 @@
+"""The JSON API keeps to its own description, tells every mistake as a problem, and lets in whom the operator named."""
+
+import hashlib
+import io
+import json
+import re
+
+import pytest
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from PIL import Image
+from werkzeug.datastructures import FileStorage
+from werkzeug.test import encode_multipart
+
+from model_store.classes import CODES
+from tests.app.conftest import STRANGE, URGENT, WATCH, encode
+
+
+def post(client, *photos: bytes, path: str = "/api/v1/answer", headers: dict | None = None, **fields: str):
+    form = {"photo": [FileStorage(io.BytesIO(photo), f"{number}.jpg") for number, photo in enumerate(photos)], **fields}
+    # Encoded here, since the test client itself would put a large form into a temporary file.
+    boundary, body = encode_multipart(form)
+    return client.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}", headers=headers)
+
+
+def schema(client, name: str) -> Draft202012Validator:
+    document = client.get("/api/v1/openapi.json").json
+    return Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
+
+
+def test_one_photo_gets_a_preliminary_answer_marked_as_made_by_artificial_intelligence(make_app, photo):
+    client = make_app(answering=URGENT).test_client()
+    answer = post(client, photo)
+    assert answer.status_code == 200
+    schema(client, "Answer").validate(answer.json)
+    assert (answer.json["schema_version"], answer.json["status"], answer.json["ai_generated"]) == (
+        "1.0", "preliminary", True,
+    )  # fmt: skip
+    assert (answer.json["model"]["name"], answer.json["model"]["version"]) == ("tiny", "1.0.0")
+    assert answer.json["advice"]["level"] == "urgent"
+    assert answer.json["advice"]["within_days"] == 14
+    ranking = answer.json["prediction"]["ranking"]
+    assert ranking[0]["code"] == "MEL"
+    assert sorted(row["code"] for row in ranking) == sorted(CODES)
+    assert sum(row["probability"] for row in ranking) == pytest.approx(1)
+    assert "MEL" in answer.json["prediction"]["prediction_set"]
+
+
+def test_an_answer_sets_no_cookie_is_kept_by_no_cache_and_allows_no_other_origin(make_app, photo):
+    answer = post(make_app(answering=URGENT).test_client(), photo, headers={"Origin": "https://elsewhere.example"})
+    assert "Set-Cookie" not in answer.headers
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert not [name for name in answer.headers if name.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize("source", ["dermoscopy", "phone"])
+def test_the_source_that_the_client_names_is_the_one_that_is_used(make_app, photo, source):
+    assert post(make_app(answering=WATCH).test_client(), photo, source=source).json["source"] == source
+
+
+def test_a_photo_that_cannot_be_judged_is_an_answer_without_a_prediction(make_app, photo):
+    client = make_app(answering=STRANGE).test_client()
+    answer = post(client, photo)
+    assert answer.status_code == 200
+    schema(client, "Answer").validate(answer.json)
+    assert answer.json["prediction"] is None
+    assert answer.json["advice"]["level"] == "cannot_judge"
+    assert answer.json["advice"]["reasons"] == ["out_of_distribution"]
+    assert answer.json["quality"]["accepted"] is False
+
+
+def test_of_several_photos_each_gets_its_answer_or_its_problem(make_app, photo):
+    client = make_app(answering=WATCH).test_client()
+    answer = post(client, photo, b"no photo", encode(Image.new("RGB", (20, 20))), photo, path="/api/v1/answers")
+    assert answer.status_code == 200
+    schema(client, "Answers").validate(answer.json)
+    entries = answer.json["answers"]
+    assert [entry["photo"] for entry in entries] == [1, 2, 3, 4]
+    assert ["answer" in entry for entry in entries] == [True, False, False, True]
+    assert [entries[i]["problem"]["code"] for i in (1, 2)] == ["unsupported_format", "image_too_small"]
+
+
+@pytest.mark.parametrize(
+    ("photos", "fields", "path", "status", "code"),
+    [
+        ([], {}, "/api/v1/answer", 400, "missing_photo"),
+        ([b"no photo"], {}, "/api/v1/answer", 415, "unsupported_format"),
+        ([b""], {}, "/api/v1/answer", 422, "empty_file"),
+        ([b"a", b"b"], {}, "/api/v1/answer", 422, "too_many_photos"),
+        ([b"a"] * 21, {}, "/api/v1/answers", 422, "too_many_photos"),
+        ([b"a"], {"source": "telescope"}, "/api/v1/answer", 400, "source_unknown"),
+        ([b"a"], {}, "/api/v1/nowhere", 404, "not_found"),
+    ],
+)
+def test_a_mistake_is_told_as_a_problem(make_app, photos, fields, path, status, code):
+    client = make_app(answering=WATCH).test_client()
+    answer = post(client, *photos, path=path, headers={"Accept": "text/html"}, **fields)
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    schema(client, "Problem").validate(answer.json)
+    assert (answer.json["code"], answer.json["status"]) == (code, status)
+    assert answer.json["request_id"] == answer.headers["X-Request-ID"]
+
+
+def test_a_problem_comes_in_the_language_of_the_client(make_app):
+    client = make_app(answering=WATCH).test_client()
+    answers = {
+        language: post(client, b"", headers={"Accept-Language": language}) for language in ("en", "ru-RU", "kk-KZ")
+    }
+    assert {answer.headers["Content-Language"] for answer in answers.values()} == {"en", "ru", "kk"}
+    assert len({answer.json["detail"] for answer in answers.values()}) == 3
+
+
+TOKEN = "a token for tests"
+
+
+@pytest.fixture
+def guarded(make_app):
+    return make_app(answering=WATCH, api_tokens=(hashlib.sha256(TOKEN.encode()).hexdigest(),)).test_client()
+
+
+@pytest.mark.parametrize("sent", [None, "Bearer wrong", "Bearer ", f"Basic {TOKEN}", "Bearer \xe4", TOKEN])
+def test_without_a_token_that_the_operator_named_nothing_is_answered(guarded, photo, sent):
+    answer = post(guarded, photo, headers={"Authorization": sent} if sent else None)
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.json["code"] == "token_wrong"
+
+
+def test_with_its_token_a_program_is_answered(guarded, photo):
+    assert post(guarded, photo, headers={"Authorization": f"Bearer {TOKEN}"}).status_code == 200
+
+
+def test_the_description_is_valid_and_needs_no_token(guarded, client):
+    for site, secured in ((guarded, True), (client, False)):
+        document = site.get("/api/v1/openapi.json").json
+        validate(document)
+        assert document["openapi"].startswith("3.1")
+        assert ("securitySchemes" in document["components"]) is secured
+
+
+def test_the_description_can_be_read_as_a_page_without_any_script(client):
+    page = client.get("/api/v1/").text
+    assert "<script" not in page
+    for word in ("POST /api/v1/answer", "malignancy_score", "answers[].problem", "unsupported_format"):
+        assert word in page
+    assert not re.search(r"None|&lt;|Undefined", page)
+    assert json.dumps(client.get("/api/v1/openapi.json").json)
