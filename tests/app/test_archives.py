@@ -1,0 +1,75 @@
+"""An archive is opened in memory, and none can make that expensive."""
+
+import io
+import zipfile
+
+import pytest
+
+from app import archives
+from app.archives import ArchiveError, photos
+from model_store.errors import PhotoError
+
+MEGABYTE = 1_000_000
+
+
+def packed(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_every_photo_comes_out_with_its_name_and_nothing_else():
+    data = packed({"a.jpg": b"one", "folder/b.png": b"two", "folder/": b"", "__MACOSX/._a.jpg": b"x", ".DS_Store": b"x"})
+    assert archives.is_archive(data)
+    assert list(photos(data, MEGABYTE)) == [("a.jpg", b"one"), ("folder/b.png", b"two")]
+
+
+def test_a_photo_is_no_archive(photo):
+    assert not archives.is_archive(photo)
+
+
+def test_an_entry_that_unpacks_to_far_more_than_it_takes_is_refused_without_unpacking():
+    data = packed({"bomb.jpg": bytes(10 * MEGABYTE), "a.jpg": b"one"}, zipfile.ZIP_DEFLATED)
+    (_, bomb), (_, content) = photos(data, 100 * MEGABYTE)
+    assert isinstance(bomb, PhotoError)
+    assert bomb.code == "archive_too_large"
+    assert content == b"one"
+
+
+def test_entries_beyond_the_limit_of_all_together_are_errors_by_name():
+    data = packed({"a.jpg": bytes(600), "b.jpg": bytes(600), "c.jpg": bytes(300)})
+    found = dict(photos(data, 1000))
+    assert isinstance(found["b.jpg"], PhotoError)
+    assert (len(found["a.jpg"]), len(found["c.jpg"])) == (600, 300)
+
+
+def test_a_list_of_too_many_entries_is_refused():
+    data = packed({f"{number}.jpg": b"" for number in range(archives.MAX_ENTRIES + 1)})
+    with pytest.raises(ArchiveError, match="archive_too_large"):
+        list(photos(data, MEGABYTE))
+
+
+def test_an_entry_that_understates_its_size_is_damaged_and_never_read_past_what_it_states():
+    data = bytearray(packed({"a.jpg": bytes(range(256)) * 40}, zipfile.ZIP_DEFLATED))
+    at = data.rindex(b"PK\x01\x02") + 24
+    data[at : at + 4] = (100).to_bytes(4, "little")
+    ((_, content),) = photos(bytes(data), MEGABYTE)
+    assert isinstance(content, PhotoError)
+
+
+@pytest.mark.parametrize("cut", [10, 60, -5])
+def test_a_cut_off_archive_is_damaged(cut):
+    data = packed({"a.jpg": bytes(500)})
+    with pytest.raises(ArchiveError, match="damaged_archive"):
+        list(photos(data[:cut], MEGABYTE))
+
+
+def test_an_encrypted_entry_is_told_apart():
+    data = bytearray(packed({"a.jpg": b"one"}))
+    data[data.rindex(b"PK\x01\x02") + 8] |= 1
+    data[6] |= 1
+    ((_, content),) = photos(bytes(data), MEGABYTE)
+    assert isinstance(content, PhotoError)
+    assert content.code == "damaged_archive"
