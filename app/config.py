@@ -14,7 +14,9 @@ from pathlib import Path
 
 import limits
 
+from model_store import engines
 from model_store.bundle import DEFAULT_NAME
+from model_store.engines.cache import DEFAULT_ROOT
 from model_store.errors import ModelStoreError
 
 PREFIX = "SKIN_"
@@ -42,6 +44,24 @@ class Config:
     bundle: str = _setting(
         DEFAULT_NAME, "BUNDLE", "The model bundle that answers: NAME for its newest version, NAME/VERSION, or a folder."
     )
+    engine: str = _setting(
+        engines.AUTO,
+        "ENGINE",
+        "What runs the network: `openvino`, `tensorflow`, `remote`, or `auto` for OpenVINO, and TensorFlow where that "
+        "cannot be used.",
+    )
+    cache: Path = _setting(
+        DEFAULT_ROOT, "CACHE", "Folder that keeps networks converted for OpenVINO; about 70 MB for each."
+    )
+    remote_url: str = _setting(
+        "",
+        "REMOTE_URL",
+        "For the engine `remote`: the model's address in the Open Inference Protocol, "
+        "`http://HOST:8080/v2/models/NAME`.",
+    )
+    remote_timeout_s: float = _setting(
+        5.0, "REMOTE_TIMEOUT_S", "How long the remote engine may take for one photo, in seconds."
+    )
     secret_key: str = _setting(
         "",
         "SECRET_KEY",
@@ -65,6 +85,15 @@ class Config:
     queue_length: int = _setting(8, "QUEUE_LENGTH", "How many photos may wait for the model; more are refused.")
     batch_size: int = _setting(4, "BATCH_SIZE", "How many waiting photos the model looks at together.")
     deadline_s: float = _setting(20.0, "DEADLINE_S", "How long a visitor's photo may wait for its answer, in seconds.")
+    uploads: int = _setting(
+        12,
+        "UPLOADS",
+        "How many uploads may be under way at once, each held in memory; more are refused. Below THREADS, so that "
+        "pages and probes are answered meanwhile.",
+    )
+    decoding: int = _setting(
+        2, "DECODING", "How many photos are decoded at once; a large one takes 300 MB of memory for a moment."
+    )
     rate_limit: str = _setting(
         "60 per minute",
         "RATE_LIMIT",
@@ -97,11 +126,26 @@ class Config:
     where_to_turn: str = _setting("", "WHERE_TO_TURN", "A line about local care, shown below the general advice.")
 
     def __post_init__(self) -> None:
-        for name in ("max_upload_mb", "queue_length", "batch_size", "deadline_s"):
+        above_0 = (
+            "max_upload_mb",
+            "queue_length",
+            "batch_size",
+            "deadline_s",
+            "uploads",
+            "decoding",
+            "remote_timeout_s",
+        )
+        for name in above_0:
             if not getattr(self, name) > 0:  # not a number is above nothing
                 raise ConfigError("setting_invalid", variable=variable_of(name), must_be="above 0")
-        if math.isinf(self.deadline_s):
-            raise ConfigError("setting_invalid", variable=variable_of("deadline_s"), must_be="a finite number")
+        for name in ("deadline_s", "remote_timeout_s"):
+            if math.isinf(getattr(self, name)):
+                raise ConfigError("setting_invalid", variable=variable_of(name), must_be="a finite number")
+        if self.engine not in (engines.AUTO, *engines.NAMES):
+            must_be = ", ".join((engines.AUTO, *engines.NAMES))
+            raise ConfigError("setting_invalid", variable=variable_of("engine"), must_be=must_be)
+        if self.engine == "remote" and not self.remote_url.startswith(("http://", "https://")):
+            raise ConfigError("setting_invalid", variable=variable_of("remote_url"), must_be="http://...")
         if self.proxies < 0:
             raise ConfigError("setting_invalid", variable=variable_of("proxies"), must_be="0 or more")
         if not self.hosts:
@@ -176,7 +220,9 @@ def secret_key(config: Config) -> str:
     except OSError as error:
         logger.warning(
             "%s is not set and %s cannot be used (%s): the key made now lasts until the site stops.",
-            variable_of("secret_key"), path, error.strerror,
+            variable_of("secret_key"),
+            path,
+            error.strerror,
         )
         return secrets.token_hex(32)
 

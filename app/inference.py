@@ -1,11 +1,12 @@
 """The bounded queue in front of the engine: deadlines, small batches, and a refusal instead of an endless wait."""
 
+import contextlib
 import math
 import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -28,7 +29,18 @@ class DeadlineExceeded(ModelStoreError):
         super().__init__("deadline_exceeded")
 
 
-@dataclass(frozen=True)
+class ClientGone(ModelStoreError):
+    """The client closed the connection before its answer was there; nobody will read what is answered."""
+
+    def __init__(self) -> None:
+        super().__init__("client_gone")
+
+
+# How often a waiting photo's client is looked for, seconds.
+LOOK_S = 0.25
+
+
+@dataclass(frozen=True, eq=False)  # two photos are never the same job, and arrays have no one answer to ==
 class _Job:
     array: np.ndarray
     expires_at: float  # on the monotonic clock, seconds
@@ -65,11 +77,15 @@ class InferenceQueue:
         """How many photos wait, those that the model is looking at left out."""
         return self._jobs.qsize()
 
-    def submit(self, array: np.ndarray):
+    def submit(self, array: np.ndarray, client_is_there: Callable[[], bool] = lambda: True):
         """Wait for the prediction of one prepared photo, float32 (H, W, 3).
+
+        Args:
+            client_is_there: whether anybody still waits for the answer; asked every `LOOK_S` seconds.
 
         Raises:
             Overloaded: the queue is full.
+            ClientGone: nobody waits any more; the photo's place is free again.
             DeadlineExceeded: no answer came in time; the photo is dropped without being computed, if still waiting.
             EngineError: the model failed.
         """
@@ -78,11 +94,21 @@ class InferenceQueue:
             self._jobs.put_nowait(job)
         except queue.Full:
             raise Overloaded(seconds=math.ceil(self._deadline_s)) from None
-        try:
-            return job.answer.result(timeout=self._deadline_s)
-        except TimeoutError:
-            job.answer.cancel()
-            raise DeadlineExceeded() from None
+        while (left_s := job.expires_at - time.monotonic()) > 0:
+            # A future that holds a TimeoutError raises it as well, so waiting and asking are two steps.
+            if wait([job.answer], timeout=min(LOOK_S, left_s)).done:
+                return job.answer.result()
+            if not client_is_there():
+                self._give_up(job)
+                raise ClientGone()
+        self._give_up(job)
+        raise DeadlineExceeded()
+
+    def _give_up(self, job: _Job) -> None:
+        """Leave the queue, so that another photo gets the place; one that is being computed is left to its end."""
+        if job.answer.cancel():
+            with self._jobs.mutex, contextlib.suppress(ValueError):  # the thread took it just now, and will drop it
+                self._jobs.queue.remove(job)
 
     def close(self) -> None:
         """Answer what waits, then stop the thread; without effect on a closed one. For tests and an orderly end."""
@@ -126,6 +152,6 @@ class InferenceQueue:
             job.answer.set_result(prediction)
 
 
-def submit(array: np.ndarray):
+def submit(array: np.ndarray, client_is_there: Callable[[], bool] = lambda: True):
     """`InferenceQueue.submit` on the queue of the current application."""
-    return current_app.extensions["inference"].submit(array)
+    return current_app.extensions["inference"].submit(array, client_is_there)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from app.inference import DeadlineExceeded, InferenceQueue, Overloaded
+from app.inference import ClientGone, DeadlineExceeded, InferenceQueue, Overloaded
 from model_store.errors import EngineError
 
 
@@ -99,6 +99,26 @@ def test_a_photo_past_its_deadline_is_given_up_and_never_computed(start):
     gate.open.set()
     queue.close()
     assert gate.batches == [[0]]
+
+
+def test_a_client_that_hangs_up_gives_its_place_to_another(start):
+    gate, gone = Gate(), threading.Event()
+    queue = start(gate, length=1)
+    with ThreadPoolExecutor(8) as pool:
+        first = fill(queue, pool, gate, [0])
+        leaving = pool.submit(queue.submit, photo(1), lambda: not gone.is_set())
+        while not queue.waiting:
+            time.sleep(0.001)
+        gone.set()
+        with pytest.raises(ClientGone):
+            leaving.result(30)
+        assert queue.waiting == 0
+        next_one = pool.submit(queue.submit, photo(2))
+        while not queue.waiting:
+            time.sleep(0.001)
+        gate.open.set()
+        assert [first[0].result(30), next_one.result(30)] == [0, 2]
+    assert gate.batches == [[0], [2]]
 
 
 def test_a_failing_model_fails_its_batch_and_goes_on_with_the_next(start):

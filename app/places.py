@@ -1,0 +1,72 @@
+"""How many uploads are under way at once, and how many photos are decoded at once; more are refused or wait.
+
+Uploads may not take every thread, so that pages and probes are answered while they all are slow; and decoding may not
+take all memory, since one photo of 50 megapixels needs 300 MB for a moment.
+"""
+
+import contextlib
+import math
+import socket
+import threading
+from collections.abc import Iterator
+
+from flask import Flask, current_app, g, request
+
+from app.config import Config
+from app.inference import Overloaded
+
+SMALL_BYTES = 100_000  # an answer shown again, or a form without a file
+_TCP_ESTABLISHED = 1
+
+
+def init_app(app: Flask, config: Config) -> None:
+    """Give each upload a place before its body is read; before CSRF, which reads it."""
+    app.extensions["upload_places"] = threading.BoundedSemaphore(config.uploads)
+    app.extensions["decoding_places"] = threading.BoundedSemaphore(config.decoding)
+    app.before_request(_take_upload_place)
+    app.teardown_request(_free_upload_place)
+
+
+def _take_upload_place() -> None:
+    length = request.content_length
+    if request.method in ("GET", "HEAD", "OPTIONS") or (length is not None and length <= SMALL_BYTES):
+        return
+    places = current_app.extensions["upload_places"]
+    if not places.acquire(blocking=False):
+        raise Overloaded(_seconds_to_wait())
+    g.upload_place = places
+
+
+def _free_upload_place(_error: BaseException | None) -> None:
+    if places := g.pop("upload_place", None):
+        places.release()
+
+
+@contextlib.contextmanager
+def decoding() -> Iterator[None]:
+    """Wait for one of the places in which a photo may be decoded and prepared: `with places.decoding(): ...`.
+
+    Raises:
+        Overloaded: none became free within the deadline.
+    """
+    places = current_app.extensions["decoding_places"]
+    if not places.acquire(timeout=current_app.extensions["config"].deadline_s):
+        raise Overloaded(_seconds_to_wait())
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def client_is_there() -> bool:
+    """Whether the client of this request still waits for the answer; yes where that cannot be told."""
+    connection = request.environ.get("gunicorn.socket")
+    try:
+        # The first byte of struct tcp_info is the state, in linux/tcp.h; after a client's FIN or RST it is another.
+        return connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_ESTABLISHED
+    except (AttributeError, OSError):  # no socket, no Linux, or no TCP
+        return True
+
+
+def _seconds_to_wait() -> int:
+    return math.ceil(current_app.extensions["config"].deadline_s)
