@@ -3,7 +3,9 @@
 import argparse
 import csv
 import errno
+import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from itertools import islice
@@ -12,9 +14,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from model_store import bundle
+from model_store import bundle, comparison, engines
 from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
+from model_store.engines import cache
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import open_photo
 from model_store.prediction import Prediction
@@ -30,9 +33,12 @@ EXAMPLES = """\
 examples:
   python -m model_store list
   python -m model_store verify efficientnet_b4_isic2019/1.0.0
+  python -m model_store build
   python -m model_store predict photos/ --output predictions.csv
   python -m model_store predict photos/ --output predictions.csv --details
   python -m model_store predict a.jpg b.heic --output predictions.csv --bundle efficientnet_b4_isic2019/1.0.0
+  python -m model_store predict archive/ --output part-3.csv --shard 3/8
+  python -m model_store compare-engines photos/ --output benchmarks/engines.json
 """
 
 
@@ -70,8 +76,42 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("bundle", nargs="?", metavar="BUNDLE", help="NAME, NAME/VERSION or a directory (default: all)")
     check.set_defaults(run=verify_bundles)
 
+    chosen = argparse.ArgumentParser(add_help=False)
+    chosen.add_argument(
+        "--bundle",
+        default=bundle.DEFAULT_NAME,
+        help="NAME, NAME/VERSION or a directory (default: the newest %(default)s)",
+    )
+    chosen.add_argument(
+        "--cache",
+        type=Path,
+        default=cache.DEFAULT_ROOT,
+        metavar="DIR",
+        help="keeps networks converted for OpenVINO (default: %(default)s)",
+    )
+
+    build = commands.add_parser(
+        "build", parents=[chosen], help="convert a bundle's network for OpenVINO, unless that was done before"
+    )
+    build.set_defaults(run=build_engine)
+
+    compare = commands.add_parser(
+        "compare-engines",
+        parents=[chosen],
+        help="hold the answers of OpenVINO against those of TensorFlow on real photos",
+        description="Prints and writes how often the first diagnosis agrees and how far probabilities differ. The exit "
+        "status is 1 where that is not within the limits.",
+    )
+    compare.add_argument("photos", type=Path, metavar="DIR", help="a folder searched to its depth")
+    compare.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="replaced if it exists")
+    compare.add_argument(
+        "--count", type=int, default=500, metavar="N", help="how many photos, evenly picked (default: %(default)s)"
+    )
+    compare.set_defaults(run=compare_engines)
+
     predict = commands.add_parser(
         "predict",
+        parents=[chosen],
         help="write the probabilities of the eight diagnoses for photos, as the official ISIC 2019 CSV",
         description="Photos and folders in, the official ISIC 2019 columns out. A file that is no usable photo is "
         "named on stderr with its reason, gets no row, and makes the exit status 1.",
@@ -81,9 +121,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.add_argument("--output", required=True, type=Path, metavar="FILE.csv", help="replaced if it exists")
     predict.add_argument(
-        "--bundle",
-        default=bundle.DEFAULT_NAME,
-        help="NAME, NAME/VERSION or a directory (default: the newest %(default)s)",
+        "--engine",
+        choices=(engines.AUTO, *engines.LOCAL),
+        default=engines.AUTO,
+        help="what runs the network (default: OpenVINO, or TensorFlow where that cannot be used)",
+    )
+    predict.add_argument(
+        "--shard",
+        type=_shard,
+        default=(0, 1),
+        metavar="I/N",
+        help="only every N-th photo, beginning with number I, counted from 0: N commands share an archive",
     )
     predict.add_argument(
         "--details",
@@ -94,6 +142,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     predict.set_defaults(run=predict_photos)
     return parser
+
+
+def _shard(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not match or not int(match[1]) < int(match[2]):
+        raise argparse.ArgumentTypeError(f"not I/N with I from 0 to N - 1: {text}")
+    return int(match[1]), int(match[2])
 
 
 def list_bundles(options: argparse.Namespace) -> int:
@@ -114,14 +169,46 @@ def verify_bundles(options: argparse.Namespace) -> int:
     return 0
 
 
+def build_engine(options: argparse.Namespace) -> int:
+    """Convert a bundle's network for OpenVINO into the cache, or say that it is there."""
+    found = bundle.read(bundle.find(options.bundle))
+    folder = cache.folder_for(found.path / bundle.MODEL, options.cache)
+    if not cache.is_whole(folder):
+        print(f"Converting {found.name}/{found.version} for OpenVINO, once; about 20 seconds ...", flush=True)
+    print(
+        f"{found.name}/{found.version} is ready for OpenVINO in {cache.get(found.path / bundle.MODEL, options.cache)}"
+    )
+    return 0
+
+
+def compare_engines(options: argparse.Namespace) -> int:
+    """Write the comparison as JSON and print its figures; 1 where they are not within the limits."""
+    problems = _Problems()
+    photos = _photos([options.photos], problems)
+    picked = [photos[index * len(photos) // options.count] for index in range(options.count)]
+    if len(set(picked)) < options.count:
+        print(f"error: {len(photos)} photos are fewer than {options.count}", file=sys.stderr)
+        return 2
+    result = comparison.compare(bundle.read(bundle.find(options.bundle)), picked, options.cache)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    for name, figures in result["precisions"].items():
+        print(
+            f"{name}: same first diagnosis {100 * figures['top_1_agreement']:.2f} %, "
+            f"largest difference of a probability {figures['largest_probability_difference']:.5f}"
+        )
+    return 0 if comparison.is_within_limits(result) else 1
+
+
 def predict_photos(options: argparse.Namespace) -> int:
     """Write one CSV row for each usable photo; the file appears complete or not at all."""
     if options.output.is_dir() or not options.output.parent.is_dir():
         print(f"error: {options.output} cannot be written", file=sys.stderr)
         return 2
-    classifier = Classifier.load(bundle.find(options.bundle))
+    classifier = Classifier.load(bundle.find(options.bundle), options.engine, engines.Options(cache=options.cache))
     problems = _Problems()
-    photos = _photos(options.paths, problems)
+    first, step = options.shard
+    photos = _photos(options.paths, problems)[first::step]
     draft = options.output.with_name(f".{options.output.name}.partial")
     try:
         with draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:

@@ -151,14 +151,17 @@ class Site:
 
 
 @pytest.fixture(scope="session")
-def start_site(tmp_path_factory):
+def start_site(tmp_path_factory, engine_options):
     """A function that serves the site on a free port, with environment variables of its choice, once it is ready."""
     started = []
 
     def start(**variables: str) -> Site:
         folder = tmp_path_factory.mktemp("site")
         log = folder / "log"
-        environment = {**os.environ, "HOST": "127.0.0.1", "PORT": "0", "HOME": str(folder), **variables}
+        environment = {
+            **os.environ, "HOST": "127.0.0.1", "PORT": "0", "HOME": str(folder),
+            "SKIN_CACHE": str(engine_options.cache), **variables,
+        }  # fmt: skip
         with log.open("wb") as output:
             process = subprocess.Popen(
                 [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi"],

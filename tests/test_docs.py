@@ -117,4 +117,4 @@ def test_no_lock_file_names_an_index_or_a_build_of_one_machine():
         pins = [line for line in lines if not line.lstrip().startswith(("#", "--hash"))]
         assert pins
         for pin in pins:
-            assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+(post\d+)?( ; .*)? \\", pin), f"{path.name}: {pin}"
+            assert re.fullmatch(r"[a-z0-9-]+==[0-9.]+((a|b|rc|post)\d+)?( ; .*)? \\", pin), f"{path.name}: {pin}"

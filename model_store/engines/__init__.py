@@ -12,7 +12,8 @@ from model_store.engines.base import Engine
 # this package of theirs is missing. Nothing here may talk to anybody.
 sys.modules.setdefault("openvino_telemetry", None)
 
-NAMES = ("tensorflow", "openvino")
+LOCAL = ("openvino", "tensorflow")
+NAMES = (*LOCAL, "remote")
 AUTO = "auto"  # the fastest that works here; `Classifier.load` chooses
 
 
@@ -22,9 +23,13 @@ class Options:
 
     Attributes:
         cache: the folder that keeps networks converted for OpenVINO.
+        remote_url: of the model, as `http://HOST:8080/v2/models/NAME`; for the remote engine.
+        remote_timeout_s: how long that may take for one photo, seconds.
     """
 
     cache: Path = cache.DEFAULT_ROOT
+    remote_url: str = ""
+    remote_timeout_s: float = 5.0
 
 
 def load(name: str, model_path: Path, options: Options | None = None) -> Engine:
@@ -51,4 +56,8 @@ def load(name: str, model_path: Path, options: Options | None = None) -> Engine:
         from model_store.engines.openvino import OpenVINOEngine
 
         return OpenVINOEngine(model_path, cache.get(model_path, options.cache))
+    if name == "remote":
+        from model_store.engines.remote import RemoteEngine
+
+        return RemoteEngine(model_path, options.remote_url, options.remote_timeout_s)
     raise ValueError(f"no engine is called {name}; there are {', '.join(NAMES)}")

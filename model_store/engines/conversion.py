@@ -52,6 +52,8 @@ def _network(function: tf.types.experimental.ConcreteFunction) -> ov.Model:
     outputs = [converted.output(tensor.name).get_node().input_value(0) for tensor in function.outputs]
     network = ov.Model([operations.result(output) for output in outputs], converted.get_parameters(), "network")
     network.reshape([1, *function.inputs[0].shape[1:]])
+    for tensor, name in zip((*network.inputs, *network.outputs), ("photo", "logits", "feature_map"), strict=True):
+        tensor.get_tensor().set_names({name})  # what a remote server tells its clients
     return network
 
 

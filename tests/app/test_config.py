@@ -32,6 +32,7 @@ def test_a_mistyped_variable_stops_the_start_and_is_named():
         ("SKIN_MAX_UPLOAD_MB", "many"), ("SKIN_MAX_UPLOAD_MB", "0"), ("SKIN_MAX_UPLOAD_MB", "1.5"),
         ("SKIN_DEADLINE_S", "soon"), ("SKIN_DEADLINE_S", "-1"), ("SKIN_DEADLINE_S", "nan"),
         ("SKIN_DEADLINE_S", "inf"), ("SKIN_DEADLINE_S", "0"), ("SKIN_PROXIES", "-1"),
+        ("SKIN_ENGINE", "warp"), ("SKIN_ENGINE", "remote"), ("SKIN_REMOTE_TIMEOUT_S", "0"),
         ("SKIN_QUEUE_LENGTH", "0"), ("SKIN_BATCH_SIZE", ""), ("SKIN_HOSTS", " , "), ("SKIN_SECRET_KEY", "too short"),
         ("SKIN_RATE_LIMIT", "a lot"), ("SKIN_RATE_LIMIT_STORAGE", "ftp://x"), ("SKIN_API_TOKENS", "hunter2"),
         ("SKIN_METRICS_ALLOW", "everybody"),

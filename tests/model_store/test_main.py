@@ -35,7 +35,8 @@ def folder(tmp_path):
 
 
 def predict(tiny_bundle, output: Path, *arguments: str | Path) -> int:
-    return main(["predict", *map(str, arguments), "--output", str(output), "--bundle", str(tiny_bundle)])
+    chosen = ["--bundle", str(tiny_bundle), "--engine", "tensorflow"]
+    return main(["predict", *map(str, arguments), "--output", str(output), *chosen])
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -188,7 +189,8 @@ def test_a_command_that_is_wrong_explains_itself(arguments, capsys):
 
 def test_the_command_runs_as_a_module_and_complains_of_no_good_photo(folder, tiny_bundle, tmp_path):
     command = [sys.executable, "-m", "model_store", "predict", str(folder), "--output", str(tmp_path / "out.csv")]
-    run = subprocess.run([*command, "--bundle", str(tiny_bundle)], cwd=ROOT, capture_output=True, text=True, check=True)
+    command += ["--bundle", str(tiny_bundle), "--engine", "tensorflow"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert len(rows(tmp_path / "out.csv")) == 4
     assert run.stdout == ""
     assert str(folder) not in run.stderr
