@@ -9,11 +9,14 @@ RUN python -m venv /venv \
 
 FROM python:3.11-slim-bookworm
 # Nothing is written at run time, so the root file system may be read-only.
-ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000
+ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json
 WORKDIR /site
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
 COPY --from=build /venv /venv
 COPY model_store model_store
+# Converted here, where TensorFlow may run; a container that serves never imports it.
+ENV SKIN_CACHE=/var/cache/skin-check
+RUN python -m model_store build --cache "$SKIN_CACHE"
 COPY app app
 COPY templates templates
 COPY static static

@@ -4,7 +4,10 @@ Anything else gunicorn offers can be given in its own variable GUNICORN_CMD_ARGS
 """
 
 import os
+import sys
 from pathlib import Path
+
+LOG_FORMAT = os.environ.get("LOG_FORMAT", "text")
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 
@@ -32,9 +35,38 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # Nothing listens beside the site itself, and no file is written into the home folder.
 control_socket_disable = True
 
-# The log names no visitor: no address, no referrer, no browser. RAW_URI stays percent-encoded, so no line is forged.
-accesslog = "-"
-access_log_format = '%(t)s %(m)s "%({raw_uri}e)s" %(s)s %(b)s bytes %(M)s ms'
+# The site writes a line for each request itself, app/observability.py, on standard output; everything else goes to
+# standard error. gunicorn's own access log would tell the answer's size, and with it what kind of answer it was.
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "text": {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%Y-%m-%dT%H:%M:%S%z"},
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "fmt": "%(asctime)s %(levelname)s %(name)s %(message)s",
+            "datefmt": "%Y-%m-%dT%H:%M:%S%z",
+            "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+        },
+    },
+    "handlers": {
+        "requests": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": "ext://sys.stdout"},
+        "rest": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": "ext://sys.stderr"},
+    },
+    "root": {"level": "WARNING", "handlers": ["rest"]},
+    "loggers": {
+        "app": {"level": "INFO"},
+        "app.observability": {"handlers": ["requests"], "propagate": False},
+        "gunicorn.error": {"level": "INFO", "handlers": ["rest"], "propagate": False},
+        "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},
+    },
+}
+
+
+def on_starting(server):
+    """Refuse a second process: each would hold the network once more and count metrics and limits for itself."""
+    if server.cfg.workers != 1:
+        sys.exit("One process serves the site; add containers instead of workers. docs/operate.md says how.")
 
 
 def post_worker_init(worker):

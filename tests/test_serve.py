@@ -1,6 +1,7 @@
 """A real gunicorn process, with the settings that operators run, answers a real upload and stops in order."""
 
 import io
+import json
 import os
 import re
 import shutil
@@ -78,9 +79,26 @@ def test_nothing_of_an_upload_is_written_anywhere(site, photo, temporary_folder)
 def test_the_log_names_neither_the_visitor_nor_the_file(site, photo):
     send(site, photo)
     log = site.log.read_text()
-    assert re.search(r'POST "[^"]+" 200 \d+ bytes', log)
+    assert re.search(r"POST /en/result 200 ok \d+ ms, request [0-9a-f]{12}$", log, re.MULTILINE)
     for secret in (FILE_NAME, CAMERA, "127.0.0.1 ", "python-requests"):
         assert secret not in log
+
+
+def test_as_json_each_line_of_the_log_is_an_object_with_the_id_that_the_error_page_shows(start_site, tiny_bundle):
+    site = start_site(SKIN_BUNDLE=str(tiny_bundle), LOG_FORMAT="json")
+    answer = requests.get(site.url + "/en/nowhere", timeout=30)
+    shown = re.search(r"give this number: (\w+)", answer.text).group(1)
+    lines = [json.loads(line) for line in site.log.read_text().splitlines() if line.startswith("{")]
+    (entry,) = [line for line in lines if line.get("request_id") == shown == answer.headers["X-Request-ID"]]
+    assert (entry["method"], entry["path"], entry["status"], entry["outcome"]) == ("GET", "/en/nowhere", 404, "not_found")
+    assert {"time", "level", "logger", "message", "ms"} <= entry.keys()
+    site.stop()
+
+
+def test_a_second_process_is_refused():
+    result = serve_until_it_ends(GUNICORN_CMD_ARGS="--workers 2")
+    assert result.returncode != 0
+    assert "One process serves the site" in result.stderr
 
 
 def test_the_probes_answer(site):
