@@ -104,7 +104,7 @@ def figure(name: str) -> Response:
 
 @functools.cache
 def _card(path: Path, figures_url: str) -> Markup:
-    """The card as HTML; its SHA-256 was checked when the bundle was read. HTML inside it is shown as text all the same."""
+    """The card as HTML. The bundle was checked when it was read; HTML inside the card is shown as text all the same."""
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse((path / CARD).read_text(encoding="utf-8"))
     for token in tokens:

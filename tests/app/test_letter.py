@@ -1,0 +1,127 @@
+"""The letter for the doctor: on paper and as a file, with what the answer says and nothing that is kept."""
+
+import io
+import re
+
+import pypdf
+import pytest
+
+from app import answers
+from app.i18n import LANGUAGES
+from app.letter import QUESTIONS
+from tests.app.conftest import SOON, STRANGE, URGENT, WATCH, token
+from tests.app.test_patient import answer_of, assert_is_whole, text_of
+
+TITLES = {"en": "Letter for the doctor", "ru": "Письмо для врача", "kk": "Дәрігерге арналған хат"}
+LEVELS = {"urgent": URGENT, "soon": SOON, "watch": WATCH, "cannot_judge": STRANGE}
+
+
+@pytest.fixture
+def ask(make_app):
+    """A function that asks for the letter about an answer: `ask(URGENT, "/en/letter", site="sole", photo="1")`."""
+
+    def post(answering, path: str = "/en/letter", site: str = "", source: str | None = None, mild=(), **fields):
+        client = make_app(answering=answering).test_client()
+        with client.application.test_request_context("/"):
+            sealed = answers.seal(answer_of(answering, site=site, source=source, mild=mild))
+        return client.post(path, data={"csrf_token": token(client), "answer": sealed, **fields})
+
+    return post
+
+
+def read_pdf(response) -> pypdf.PdfReader:
+    assert response.status_code == 200
+    assert response.content_type == "application/pdf"
+    return pypdf.PdfReader(io.BytesIO(response.data))
+
+
+def words(file: pypdf.PdfReader) -> str:
+    return " ".join(" ".join(page.extract_text() for page in file.pages).split())
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_file_is_one_page_in_the_language_of_its_reader_on_every_level(ask, level, language):
+    file = read_pdf(ask(LEVELS[level], f"/{language}/letter.pdf", site="sole", source="phone", photo="1"))
+    assert len(file.pages) == 1
+    assert TITLES[language] in words(file)
+    assert len(file.pages[0].images) == 1
+    assert "ai-generated" in file.metadata["/Keywords"]
+    assert file.root_object["/Lang"] == language
+
+
+def test_the_page_and_the_file_say_the_same(ask, english):
+    page = text_of(ask(URGENT, site="back", source="dermoscopy").text)
+    file = words(read_pdf(ask(URGENT, "/en/letter.pdf", site="back", source="dermoscopy")))
+    for said in (
+        "Show this spot to a doctor within 2 weeks.",
+        "Back",
+        "Through a dermatoscope (as the sender said)",
+        "Cutaneous melanoma",
+        "C43.-",
+        "The advice to see a doctor begins at 30%: on 100 photos this found 95% of the malignant ones",
+        "AI estimate, not a diagnosis. A doctor makes the diagnosis.",
+        "tiny 1.0.0",
+        *(english(question) for question in QUESTIONS),
+    ):
+        assert said in page
+        assert said in file
+
+
+def test_all_eight_diagnoses_stand_in_it(ask):
+    page = ask(WATCH).text
+    assert len(re.findall(r'<div class="row-head">', page)) == 8
+
+
+def test_a_photo_that_cannot_be_judged_has_its_reasons_and_no_diagnoses(ask):
+    page = ask(STRANGE).text
+    assert "The photo is unlike the spots that the model has learned from." in text_of(page)
+    assert 'class="row-head"' not in page
+    assert "Malignancy" not in text_of(page)
+
+
+@pytest.mark.parametrize("path", ["/en/letter", "/en/letter.pdf"])
+def test_the_photo_goes_into_it_only_if_asked_for(ask, path):
+    if path.endswith(".pdf"):
+        assert not read_pdf(ask(WATCH, path)).pages[0].images
+        assert read_pdf(ask(WATCH, path, photo="1")).pages[0].images
+    else:
+        assert "data:image/jpeg" not in ask(WATCH, path).text
+        assert "data:image/jpeg" in ask(WATCH, path, photo="1").text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_whole_and_leads_to_its_other_languages_the_file_and_back(ask, language):
+    page = ask(SOON, f"/{language}/letter", photo="1").text
+    assert_is_whole(page, language)
+    targets = set(re.findall(r'(?:action|formaction)="([^"]+)"', page))
+    assert {f"/{other}/letter" for other in LANGUAGES} <= targets
+    assert {f"/{language}/letter.pdf", f"/{language}/result"} <= targets
+    assert page.count('name="photo" value="1"') == 2
+
+
+def test_a_place_that_the_model_hardly_knows_is_told_to_the_doctor(ask):
+    said = "The model has hardly ever seen a spot at this place of the body."
+    assert said in text_of(ask(WATCH, site="sole").text)
+    assert said not in text_of(ask(WATCH, site="back").text)
+    assert "Where on the body not said" in text_of(ask(WATCH).text)
+
+
+def test_what_was_asked_for_all_the_same_stays_so(ask):
+    page = ask(WATCH, mild=("blurred",), anyway="1").text
+    assert "Keep watching" in page
+    assert "The photo is blurred." in page
+    assert 'name="anyway" value="1"' in page
+
+
+@pytest.mark.parametrize("path", ["/en/letter", "/en/letter.pdf"])
+def test_without_an_answer_there_is_no_letter(client, path):
+    response = client.get(path)
+    assert (response.status_code, response.location) == (303, "/en/")
+    response = client.post(path, data={"csrf_token": token(client), "answer": "made up"})
+    assert response.status_code == 400
+    assert "This answer can no longer be shown" in response.text
+
+
+def test_the_letter_is_kept_by_no_cache(ask):
+    assert ask(WATCH, "/en/letter.pdf").headers["Cache-Control"] == "no-store"

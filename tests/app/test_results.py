@@ -1,0 +1,101 @@
+"""What the result page says beside the advice: how the photo was taken, where the spot is, the score, the remarks."""
+
+import io
+import re
+
+import pytest
+
+from app.i18n import LANGUAGES
+from app.sites import SITES
+from tests.app.conftest import SOON, STRANGE_URGENT, URGENT, WATCH, evidence_of, send, token
+from tests.app.test_patient import answer_of, ask_again, text_of, with_report
+
+
+def upload(client, photo, **fields):
+    """Send a photo with what the form asks beside it."""
+    data = {"csrf_token": token(client), "photo": (io.BytesIO(photo), "spot.jpg"), **fields}
+    return client.post("/en/result", data=data)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [("phone", "With a phone or camera"), ("dermoscopy", "Through a dermatoscope")]
+)
+def test_what_the_sender_says_of_the_photo_decides_whose_calibration_counts(make_app, photo, source, said):
+    client = make_app(answering=WATCH).test_client()
+    assert f"How the photo was taken: {said}" in text_of(upload(client, photo, source=source).text)
+
+
+def test_unless_the_sender_says_it_the_probe_decides(make_app):
+    client = make_app(answering=WATCH).test_client()
+    for source, said in (("phone", "With a phone or camera"), ("dermoscopy", "Through a dermatoscope")):
+        answer = answer_of(WATCH, evidence=evidence_of(WATCH, source))
+        assert f"How the photo was taken: {said}" in text_of(ask_again(client, answer).text)
+
+
+@pytest.mark.parametrize("fields", [{"source": "microscope"}, {"site": "moon"}, {"source": "", "site": ""}])
+def test_what_no_form_of_ours_sends_counts_as_not_said(make_app, photo, fields):
+    assert upload(make_app(answering=WATCH).test_client(), photo, **fields).status_code == 200
+
+
+@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("answering", [URGENT, SOON, WATCH])
+def test_a_spot_where_the_model_has_hardly_seen_any_is_sent_to_a_doctor_whatever_it_says(make_app, answering, site):
+    page = ask_again(make_app(answering=answering).test_client(), answer_of(answering, site=site)).text
+    advice = text_of(re.search(r'<div class="advice".*?</div>', page, re.DOTALL).group(0))
+    assert ("Show it to a doctor, whatever this page says." in advice) == SITES[site].hardly_seen
+
+
+def test_a_remark_on_the_photo_stands_right_below_the_advice(make_app, photo):
+    page = send(make_app(answering=STRANGE_URGENT).test_client(), photo).text
+    assert page.index("<h1") < page.index('id="remarks"') < page.index('class="ai-notice"') < page.index('id="ranking"')
+
+
+def by_score(value: int, n: int, malignant: int) -> dict:
+    return {"set": "a test split", "by_top_class": {}, "by_score": {str(value): {"n": n, "malignant": malignant}}}
+
+
+def test_the_score_stands_with_how_many_test_photos_with_it_were_malignant(make_app, photo):
+    page = text_of(send(with_report(make_app, URGENT, {"dermoscopy": by_score(10, 1200, 900)}), photo).text)
+    assert "Malignancy score: 10 of 10" in page
+    assert "none of the ten rules cancer out" in page
+    assert "This page can advise a doctor from 4 on." in page
+    assert "Of 1,200 test photos with this score, 900 were skin cancer or could become it." in page
+
+
+@pytest.mark.parametrize(
+    "measured",
+    [
+        {},
+        {"phone": by_score(10, 99, 90)},
+        {"dermoscopy": by_score(10, 19, 9)},
+        {"dermoscopy": by_score(10, 99, 0)},
+        {"dermoscopy": by_score(9, 99, 9)},
+    ],
+)
+def test_a_score_that_too_few_photos_of_that_kind_had_stands_alone(make_app, photo, measured):
+    page = text_of(send(with_report(make_app, URGENT, measured), photo).text)
+    assert "Malignancy score: 10 of 10" in page
+    assert "test photos with this score" not in page
+
+
+@pytest.mark.parametrize("source", ["phone", "dermoscopy"])
+def test_each_kind_of_photo_has_counts_of_its_own(make_app, source):
+    counted = {
+        kind: {"set": f"test photos, {kind}", "by_top_class": {"MEL": {"n": n, "counts": {"MEL": 20}}}}
+        for kind, n in (("phone", 41), ("dermoscopy", 42))
+    }
+    client = with_report(make_app, URGENT, counted)
+    page = text_of(ask_again(client, answer_of(URGENT, source=source)).text)
+    assert f"Of {41 if source == 'phone' else 42} test photos that got this answer" in page
+    assert f"(test photos, {source})" in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_form_asks_how_and_where_in_the_language_of_the_page(client, language, app):
+    page = client.get(f"/{language}/").text
+    assert re.findall(r'name="source" value="(\w*)"( checked)?', page) == [
+        ("", " checked"), ("phone", ""), ("dermoscopy", ""),
+    ]  # fmt: skip
+    offered = re.findall(r'<option value="(\w+)">([^<]+)</option>', page)
+    with app.test_request_context(f"/{language}/"):
+        assert offered == [(code, str(site.name)) for code, site in SITES.items()]
