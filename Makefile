@@ -1,6 +1,6 @@
 # `make help` lists the targets. A fresh machine needs Python 3.11, make and git; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint lock train-smoke screenshots clean browser translations
+.PHONY: help serve test bench lint lock train-smoke screenshots clean browser translations fuzz
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -12,11 +12,16 @@ LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --p
 help: ## List these targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-serve: $(VENV)/.serving ## Set up what is missing, check the model bundle, serve on http://127.0.0.1:$PORT (8000).
+serve: $(VENV)/.serving ## Set up what is missing, convert the network once, serve on http://127.0.0.1:$PORT (8000).
+	@case "$$SKIN_ENGINE" in ""|auto|openvino) $(BIN)/python -m model_store build \
+		--bundle "$${SKIN_BUNDLE:-efficientnet_b4_isic2019}" --cache "$${SKIN_CACHE:-$$HOME/.cache/skin-check}" || true; esac
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi
 
 test: $(VENV)/.dev $(VENV)/.scorer browser lint ## Set up what is missing, then run the checks and every test.
 	$(BIN)/pytest
+
+bench: $(VENV)/.dev ## Measure engines, a whole request, throughput, start and memory, into benchmarks/results.json.
+	$(BIN)/python -m benchmarks
 
 lint: $(VENV)/.dev ## Check the code's style.
 	$(BIN)/ruff check .
@@ -24,6 +29,9 @@ lint: $(VENV)/.dev ## Check the code's style.
 train-smoke: $(VENV)/.training ## Go through all of training on a few generated images, into runs/smoke.
 	rm -rf runs/smoke
 	$(BIN)/python -m training reproduce --config smoke --run runs/smoke --cache runs/smoke/cache --bundles runs/smoke/bundles
+
+fuzz: $(VENV)/.dev ## Decode 20,000 damaged photos: each must be read or refused within 1 s and 300 MB.
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 screenshots: $(VENV)/.dev browser ## Take the pictures in docs/screenshots/ again, from the real pages.
 	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots
