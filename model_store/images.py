@@ -19,6 +19,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
+from model_store import dicom
 from model_store.errors import PhotoError
 
 LIMIT_MEGAPIXELS = 50  # the largest phone sensors in wide use store 48 or 50 megapixels
@@ -68,7 +69,7 @@ class Photo:
 
 
 def open_photo(data: bytes) -> Photo:
-    """Decode a JPEG, PNG, WebP, HEIC or AVIF photo.
+    """Decode a JPEG, PNG, WebP, HEIC or AVIF photo, or the one in a DICOM file.
 
     Orientation and colour profile are applied, transparency lies on white, 16 bits become 8, greyscale and CMYK become
     RGB, and of several frames the first (in HEIC the primary one) is taken. A photo with both sides of 2048 px or more
@@ -83,12 +84,12 @@ def open_photo(data: bytes) -> Photo:
         The photo, as its viewer would see it.
 
     Raises:
-        PhotoError: `empty_file`; `unsupported_format` (none of the five); `image_too_large` (more than
+        PhotoError: `empty_file`; `unsupported_format` (none of the six); `image_too_large` (more than
             `limit_megapixels`, told from the header); `image_too_small` (a side below `limit_px`); `damaged_image`
             (cut off, or not what its header says).
     """
     notes: list[str] = []
-    with _read_header(data) as image:
+    with _read_header(data, notes) as image:
         _check_size(image)
         _decode(image, notes)
         _check_size(image)  # a HEIC's header may have promised another size
@@ -117,9 +118,16 @@ def _decoder(data: bytes) -> type[ImageFile] | None:
     return None
 
 
-def _read_header(data: bytes) -> ImageFile:
+def _read_header(data: bytes, notes: list[str]) -> Image.Image:
     if not data:
         raise PhotoError("empty_file")
+    if dicom.is_dicom(data):
+        picture = dicom.first_picture(data)
+        if picture.several:
+            notes.append("first_of_several")
+        if picture.image:
+            return picture.image
+        data = picture.jpeg
     decoder = _decoder(data)
     if decoder is None:
         raise PhotoError("unsupported_format")
@@ -147,7 +155,7 @@ def _jpeg_scans(data: bytes) -> int:
     return scans
 
 
-def _check_size(image: ImageFile) -> None:
+def _check_size(image: Image.Image) -> None:
     width, height = image.size
     limit = _LIMIT_MEGAPIXELS_OF.get(type(image), LIMIT_MEGAPIXELS)
     if image.mode == "CMYK":
@@ -158,7 +166,7 @@ def _check_size(image: ImageFile) -> None:
         raise PhotoError("image_too_small", limit_px=LIMIT_PX)
 
 
-def _decode(image: ImageFile, notes: list[str]) -> None:
+def _decode(image: Image.Image, notes: list[str]) -> None:
     if getattr(image, "n_frames", 1) > 1:
         notes.append("first_of_several")
     full_size = image.size
