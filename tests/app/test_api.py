@@ -16,11 +16,20 @@ from model_store.classes import CODES
 from tests.app.conftest import STRANGE, URGENT, WATCH, encode
 
 
-def post(client, *photos: bytes, path: str = "/api/v1/answer", headers: dict | None = None, **fields: str):
+def post(
+    client,
+    *photos: bytes,
+    path: str = "/api/v1/answer",
+    headers: dict | None = None,
+    environ_base: dict | None = None,
+    **fields: str,
+):
+    """Send photos and fields to the API as a form."""
     form = {"photo": [FileStorage(io.BytesIO(photo), f"{number}.jpg") for number, photo in enumerate(photos)], **fields}
     # Encoded here, since the test client itself would put a large form into a temporary file.
     boundary, body = encode_multipart(form)
-    return client.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}", headers=headers)
+    kind = f"multipart/form-data; boundary={boundary}"
+    return client.post(path, data=body, content_type=kind, headers=headers, environ_base=environ_base or {})
 
 
 def schema(client, name: str) -> Draft202012Validator:

@@ -1,0 +1,155 @@
+"""One address may send so much and no more; where that is counted, and what happens when the counter is gone."""
+
+import logging
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+import redis
+
+from app.limits import client_key
+from tests.app.conftest import WATCH, send
+from tests.app.test_api import post
+
+FEW = "3 per minute"
+
+
+def statuses(client, times: int, address: str = "203.0.113.7") -> list[int]:
+    return [post(client, b"", environ_base={"REMOTE_ADDR": address}).status_code for _ in range(times)]
+
+
+def test_after_its_share_an_address_is_told_when_to_come_again(make_app, photo):
+    client = make_app(answering=WATCH, rate_limit=FEW).test_client()
+    assert statuses(client, 4) == [422, 422, 422, 429]
+    answer = post(client, photo, environ_base={"REMOTE_ADDR": "203.0.113.7"})
+    assert answer.json["code"] == "too_many_requests"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert answer.json["seconds"] == int(answer.headers["Retry-After"])
+
+
+def test_a_visitor_gets_the_same_as_a_page_before_the_photo_is_looked_at(make_app, photo):
+    client = make_app(answering=WATCH, rate_limit="1 per minute").test_client()
+    assert send(client, photo).status_code == 200
+    answer = send(client, photo)
+    assert (answer.status_code, answer.mimetype) == (429, "text/html")
+    assert "Too many photos from one place</h1>" in answer.text
+
+
+def test_other_addresses_and_reading_are_free(make_app):
+    client = make_app(answering=WATCH, rate_limit=FEW).test_client()
+    assert statuses(client, 4)[-1] == 429
+    assert statuses(client, 1, address="203.0.113.8") == [422]
+    assert [client.get("/en/").status_code for _ in range(5)] == [200] * 5
+
+
+def test_without_a_limit_everything_is_answered(make_app):
+    assert statuses(make_app(answering=WATCH, rate_limit="").test_client(), 70) == [422] * 70
+
+
+def test_the_address_is_kept_as_a_hash_that_depends_on_the_key(make_app):
+    keys = set()
+    for key in ("a" * 32, "b" * 32):
+        with make_app(answering=WATCH, secret_key=key).test_request_context(
+            environ_base={"REMOTE_ADDR": "203.0.113.7"}
+        ):
+            keys.add(client_key())
+    assert len(keys) == 2
+    assert not any("203" in key and "113" in key for key in keys)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:1", True),
+        ("2001:db8::1", "2001:db8:0:1::1", False),
+        ("::ffff:203.0.113.7", "203.0.113.7", True),
+        ("203.0.113.7", "203.0.113.8", False),
+    ],
+)
+def test_one_client_has_one_key(app, one, other, same):
+    keys = []
+    for address in (one, other):
+        with app.test_request_context(environ_base={"REMOTE_ADDR": address}):
+            keys.append(client_key())
+    assert (keys[0] == keys[1]) is same
+
+
+def test_the_log_holds_neither_address_nor_key(make_app, caplog):
+    client = make_app(answering=WATCH, rate_limit=FEW).test_client()
+    with caplog.at_level(logging.INFO):
+        statuses(client, 4)
+    with client.application.test_request_context(environ_base={"REMOTE_ADDR": "203.0.113.7"}):
+        assert client_key() not in caplog.text
+    assert "203.0.113.7" not in caplog.text
+
+
+class RedisServer:
+    """A real Redis on a free port of this machine, that keeps nothing on a disk."""
+
+    def __init__(self, folder) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["redis-server", "--port", str(self.port), "--save", "", "--appendonly", "no"],
+            cwd=self.folder, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            try:
+                with redis.Redis(port=self.port) as connection:
+                    connection.ping()
+                return
+            except redis.exceptions.ConnectionError:
+                time.sleep(0.05)
+        pytest.fail("Redis did not start")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=30)
+
+
+@pytest.fixture
+def redis_server(tmp_path):
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is missing: apt-get install redis-server")
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+def test_several_containers_count_together_in_redis_and_redis_forgets(make_app, redis_server):
+    sites = [
+        make_app(answering=WATCH, rate_limit=FEW, rate_limit_storage=redis_server.url).test_client() for _ in range(2)
+    ]
+    assert [statuses(sites[number % 2], 1)[0] for number in range(4)] == [422, 422, 422, 429]
+    with redis.Redis(port=redis_server.port, decode_responses=True) as connection:
+        keys = connection.keys()
+        assert keys
+        for key in keys:
+            assert "203.0.113.7" not in key
+            assert 0 < connection.ttl(key) <= 60
+
+
+def test_when_redis_is_gone_each_site_counts_for_itself_and_says_so_once(make_app, redis_server, caplog):
+    client = make_app(answering=WATCH, rate_limit=FEW, rate_limit_storage=redis_server.url).test_client()
+    assert statuses(client, 1) == [422]
+    redis_server.stop()
+    with caplog.at_level(logging.WARNING):
+        assert statuses(client, 4) == [422, 422, 422, 429]
+    lines = [record for record in caplog.records if record.name == "flask-limiter"]
+    assert [line.getMessage() for line in lines] == [
+        "Rate limit storage unreachable - falling back to in-memory storage"
+    ]
+
+
+def test_a_redis_that_is_missing_from_the_start_stops_nothing(make_app):
+    client = make_app(answering=WATCH, rate_limit=FEW, rate_limit_storage="redis://127.0.0.1:1/0").test_client()
+    assert statuses(client, 4) == [422, 422, 422, 429]
