@@ -1,51 +1,14 @@
 """What the served network is worth: figures with intervals, from answers to images that never trained."""
 
-from pathlib import Path
-
-import keras
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from model_store.classes import CODES
 from model_store.prediction import Calibration, OperatingPoint, malignancy_score, probabilities, risk
-from model_store.preprocessing import InputSpec, to_input
 from training import calibration, metrics, seven
 
-_BATCH = 16
 _THRESHOLDS = np.round(np.arange(0.01, 0.61, 0.01), 2)  # of the decision curve; nobody refers only above 60 %
 _BINS = 10  # of the reliability diagrams
-
-
-def answers(model_file: Path, pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, kept: Path) -> np.ndarray:
-    """Ask the served network about images; answers that lie in `kept` are not asked for again.
-
-    Args:
-        model_file: a `.keras` file with the outputs [logits, feature map].
-        pixels: shape (N, common_px, common_px, 3), uint8.
-        rows: row numbers of the images to ask about.
-        spec: how they are prepared.
-        kept: a `.npy` file, float32 (N, 8), NaN where nobody asked yet; made when missing.
-
-    Returns:
-        Logits, shape (len(rows), 8), float32.
-    """
-    if not kept.exists():
-        empty = np.lib.format.open_memmap(kept, mode="w+", dtype=np.float32, shape=(len(pixels), len(CODES)))
-        empty[:] = np.nan
-        empty.flush()
-    logits = np.load(kept, mmap_mode="r+")
-    todo = rows[np.isnan(logits[rows, 0])]
-    model = keras.saving.load_model(model_file, compile=False) if len(todo) else None
-    with tqdm(total=len(todo), desc="answers", unit="image", mininterval=5) as progress:
-        for start in range(0, len(todo), _BATCH):
-            batch = todo[start : start + _BATCH]
-            inputs = np.stack([to_input(pixels[row], spec) for row in batch])
-            inputs = np.pad(inputs, ((0, _BATCH - len(batch)), (0, 0), (0, 0), (0, 0)))  # one shape, compiled once
-            logits[batch] = keras.ops.convert_to_numpy(model.predict_on_batch(inputs)[0])[: len(batch)]
-            logits.flush()
-            progress.update(len(batch))
-    return np.asarray(logits[rows])
 
 
 def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:

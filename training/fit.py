@@ -8,11 +8,14 @@ A run's folder holds
 """
 
 import dataclasses
+import hashlib
 import json
 import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,10 +26,11 @@ from tqdm import tqdm
 
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec, to_input
-from training import augmentation, losses, metrics, network, sampling, schedules
-from training.configs.recipe import Recipe, Stage
+from training import augmentation, lite2, losses, metrics, network, sampling, schedules
+from training.configs.recipe import Recipe, Stage, from_dict
 
 CHECKPOINT_SECONDS = 180
+_STATISTICS_BATCHES = 8
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,7 @@ class NotFiniteLoss(RuntimeError):
     """The loss became infinite or NaN; going on would only spoil the checkpoint."""
 
 
-def run(recipe: Recipe, data: Data, folder: Path, weights: str) -> Path:
+def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: bool = False) -> Path:
     """Train, or go on where an earlier call was stopped.
 
     Each stage starts from, in this order: its own checkpoint, the stage before it, the starting weights.
@@ -55,26 +59,23 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str) -> Path:
         data: from `prepare`.
         folder: the run's folder, made when missing.
         weights: see `network.load_starting_weights`.
+        tensorboard: also write each epoch's figures where TensorBoard reads them: `tensorboard/STAGE/`.
 
     Returns:
-        The file with the weights after the last stage, for `load_weights`.
+        The file with the weights after the last stage, for `network.load_weights`.
 
     Raises:
         NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
-        ValueError: the folder belongs to a run of another recipe.
+        ValueError: the folder belongs to a run of another recipe, or one that began with other images, labels or
+            another split; or a batch cannot be shared out evenly among the devices.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _record(recipe, weights, folder)
+    _record_data(data.table, folder)
     for number, stage in enumerate(recipe.stages):
         if not _weights_file(folder, stage).exists():
-            _run_stage(recipe, number, data, folder, weights)
+            _run_stage(recipe, number, data, folder, weights, tensorboard)
     return _weights_file(folder, recipe.stages[-1])
-
-
-def load_weights(model: keras.Model, file: Path) -> None:
-    """Put a stage's weights into a network from `network.build`, of whatever size."""
-    with np.load(file) as arrays:
-        network.set_variables(model, [arrays[str(i)] for i in range(len(arrays))])
 
 
 def logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, batch_size: int) -> np.ndarray:
@@ -90,27 +91,50 @@ def logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, spec: Input
     Returns:
         Shape (len(rows), 8), float32.
     """
-    spec = dataclasses.replace(spec, size_px=model.input_shape[1])
+    size_px = model.input_shape[1]
     out = np.empty((len(rows), len(CODES)), "float32")
-    for start in tqdm(range(0, len(rows), batch_size), desc=f"asking at {spec.size_px} px", leave=False, mininterval=5):
+    for start in tqdm(range(0, len(rows), batch_size), desc=f"asking at {size_px} px", leave=False, mininterval=5):
         batch = rows[start : start + batch_size]
-        inputs = np.stack([to_input(pixels[row], spec) for row in batch])
+        inputs = prepared(pixels, batch, spec, size_px)
         missing = batch_size - len(batch)  # one fixed shape: another would be compiled anew
         inputs = np.pad(inputs, ((0, missing), (0, 0), (0, 0), (0, 0)))
         out[start : start + batch_size] = model.predict_on_batch(inputs)[: len(batch)]
     return out
 
 
-def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: str) -> None:
+def prepared(pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, size_px: int) -> np.ndarray:
+    """These rows' images as serving would see them, at this size: float32 (len(rows), size_px, size_px, 3)."""
+    spec = dataclasses.replace(spec, size_px=size_px)
+    return np.stack([to_input(pixels[row], spec) for row in rows])
+
+
+def use_devices(count: int) -> None:
+    """Share every batch out among so many devices from now on, each with the whole network.
+
+    Raises:
+        ValueError: the backend is not JAX, or there are fewer devices.
+    """
+    if keras.backend.backend() != "jax":
+        raise ValueError("more than one device needs KERAS_BACKEND=jax")
+    there = keras.distribution.list_devices()
+    if count > len(there):
+        raise ValueError(f"{count} devices are wanted; there are {len(there)}: {', '.join(there)}")
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=there[:count]))
+
+
+def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: str, tensorboard: bool) -> None:
     stage = recipe.stages[number]
-    model = _starting_network(recipe, number, folder, weights)
-    draws = _Draws(recipe, number, data)
-    loss = losses.cross_entropy(recipe.label_smoothing, draws.log_shares if recipe.logit_adjustment else None)
-    trainer = _trainer(model, recipe, stage, loss, draws.pixels.shape[1])
-    validation = _validation_rows(data.table, recipe)
+    _check_devices(stage)
+    draws = Draws(recipe, number, data)
+    model = _starting_network(recipe, number, folder, weights, draws)
+    loss = loss_of(recipe, draws)
+    trainer = compiled(model, recipe, stage, loss, draws.pixels.shape[1])
+    validation = validation_rows(data.table, recipe)
     state = _State(folder / "checkpoint", stage.name)
     state.restore(model, trainer.optimizer)
     callbacks = _callbacks(recipe, trainer, folder / f"{stage.name}.best.weights.h5", state.history)
+    if tensorboard:
+        callbacks.append(_tensorboard(trainer, folder / "tensorboard" / stage.name))
     progress = tqdm(
         total=stage.epochs * draws.epoch_images,
         initial=state.epoch * draws.epoch_images + state.step * stage.batch_size,
@@ -121,7 +145,8 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
     with progress:
         while state.epoch < stage.epochs and not trainer.stop_training:
             _train_epoch(stage, draws, model, trainer, state, progress)
-            answers = logits(model, draws.pixels, validation, recipe.input, stage.batch_size)
+            with _averaged(trainer):
+                answers = logits(model, draws.pixels, validation, recipe.input, stage.batch_size)
             row = state.end_epoch(_validate(answers, draws.labels[validation], loss), trainer.optimizer)
             progress.write(" ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "stage"))
             for callback in callbacks:
@@ -130,7 +155,7 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
     _finish_stage(recipe, stage, model, trainer, folder, state)
 
 
-def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str) -> keras.Model:
+def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, draws: "Draws") -> keras.Model:
     stage = recipe.stages[number]
     keras.utils.set_random_seed(recipe.seed + number)
     model = network.build(
@@ -140,15 +165,20 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str) -
         batch_norm_momentum=stage.batch_norm_momentum,
     )
     if number:
-        load_weights(model, _weights_file(folder, recipe.stages[number - 1]))
+        network.load_weights(model, _weights_file(folder, recipe.stages[number - 1]))
     else:
         network.load_starting_weights(model, weights)
+    if not number and weights == "lite2":
+        batches = draws.order(0)[: _STATISTICS_BATCHES * stage.batch_size].reshape(-1, stage.batch_size)
+        lite2.estimate_batch_norm(
+            model, [prepared(draws.pixels, rows, recipe.input, stage.size_px) for rows in batches]
+        )
     network.freeze(model, stage.trainable_from)
     return model
 
 
 def _train_epoch(
-    stage: Stage, draws: "_Draws", model: keras.Model, trainer: keras.Model, state: "_State", progress: tqdm
+    stage: Stage, draws: "Draws", model: keras.Model, trainer: keras.Model, state: "_State", progress: tqdm
 ) -> None:
     order = draws.order(state.epoch)
     steps = -(-len(order) // stage.batch_size)
@@ -186,14 +216,18 @@ def _finish_stage(
     shutil.rmtree(state.folder, ignore_errors=True)
 
 
-def _trainer(model: keras.Model, recipe: Recipe, stage: Stage, loss, side_px: int) -> keras.Model:
-    """The network behind its augmentation, compiled."""
-    inputs = {
-        "images": keras.Input((side_px, side_px, 3), dtype="uint8", name="images"),
-        "transform": keras.Input((8,), name="transform"),
-        "colour": keras.Input((4, 3), name="colour"),
-        "blur": keras.Input((1, 1, 1), name="blur"),
-    }
+def loss_of(recipe: Recipe, draws: "Draws") -> Callable:
+    """The recipe's loss for these draws; see `losses.cross_entropy`."""
+    return losses.cross_entropy(
+        recipe.label_smoothing,
+        draws.log_shares if recipe.logit_adjustment else None,
+        np.exp(-draws.log_shares) / len(CODES) if recipe.class_balanced_loss else None,
+    )
+
+
+def compiled(model: keras.Model, recipe: Recipe, stage: Stage, loss: Callable, side_px: int) -> keras.Model:
+    """The network behind its augmentation, compiled; its input is what `Draws.batch` gives of images of this side."""
+    inputs = augmentation.inputs(side_px, stage.augmentation)
     trainer = keras.Model(inputs, model(augmentation.Augment(stage.size_px)(inputs)))
     o = recipe.optimizer
     settings = {
@@ -246,8 +280,38 @@ def _callbacks(recipe: Recipe, trainer: keras.Model, best: Path, history: list[d
     return [*replayed, keep_best]
 
 
+def _tensorboard(trainer: keras.Model, folder: Path) -> keras.callbacks.Callback:
+    """Keras's own; it needs the packages tensorflow and tensorboard, whatever the backend."""
+    callback = keras.callbacks.TensorBoard(folder, write_graph=False, update_freq="epoch")
+    callback.set_model(trainer)
+    callback.on_train_begin()
+    return callback
+
+
+@contextmanager
+def _averaged(trainer: keras.Model) -> Iterator[None]:
+    """Inside, the network has its averaged weights, where the recipe averages: those are what the stage ends with."""
+    if not trainer.optimizer.use_ema:
+        yield
+        return
+    swap = keras.callbacks.SwapEMAWeights()
+    swap.set_model(trainer)
+    swap.on_test_begin()
+    try:
+        yield
+    finally:
+        swap.on_test_end()
+
+
+def _check_devices(stage: Stage) -> None:
+    distribution = keras.distribution.distribution()
+    devices = 1 if distribution is None else int(np.prod(distribution.device_mesh.shape))
+    if stage.batch_size % devices:
+        raise ValueError(f"stage {stage.name}: a batch of {stage.batch_size} cannot be shared out among {devices}")
+
+
 def _watched(row: dict) -> dict[str, float]:
-    return {key: value for key, value in row.items() if key.startswith("val_")}
+    return {key: value for key, value in row.items() if isinstance(value, float)}
 
 
 def _validate(answers: np.ndarray, labels: np.ndarray, loss) -> dict[str, float]:
@@ -260,8 +324,15 @@ def _validate(answers: np.ndarray, labels: np.ndarray, loss) -> dict[str, float]
     }
 
 
-class _Draws:
-    """The images of a stage, and what each of its steps sees: a function of seed, stage, epoch and step."""
+class Draws:
+    """The images of a stage, and what each of its steps sees: a function of seed, stage, epoch and step.
+
+    Attributes:
+        pixels: shape (N, S, S, 3), uint8.
+        labels: shape (N,), int.
+        epoch_images: drawn for an epoch, whole batches.
+        log_shares: shape (8,), natural logarithm of each class's share of the draws.
+    """
 
     def __init__(self, recipe: Recipe, number: int, data: Data) -> None:
         stage = recipe.stages[number]
@@ -271,17 +342,22 @@ class _Draws:
         self._augmentation = stage.augmentation
         self._rows = _training_rows(data.table, stage)
         self._chances = sampling.draw_probabilities(data.table.loc[self._rows], recipe.class_power, stage.phone_share)
-        self.epoch_images = stage.epoch_images or len(self._rows)
+        # Whole batches: a smaller last one would be compiled anew, and perhaps not be shared out among devices.
+        wanted = stage.epoch_images or len(self._rows)
+        self.epoch_images = -(-wanted // stage.batch_size) * stage.batch_size
         shares = sampling.class_shares(self.labels[self._rows], self._chances)
         self.log_shares = np.log(np.maximum(shares, 1e-4))  # a class without images must not give -inf
 
     def order(self, epoch: int) -> np.ndarray:
+        """Row numbers of an epoch: shape (epoch_images,)."""
         return self._rows[sampling.epoch(self._chances, self.epoch_images, (*self._seed, epoch))]
 
     def batch(self, rows: np.ndarray, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+        """Images and drawn chance, as `augmentation.Augment` takes them, and targets: float32 (N, 8)."""
         chance = np.random.default_rng((*self._seed, epoch, step))
         drawn = augmentation.draw(chance, len(rows), self.pixels.shape[1], self._augmentation)
-        return {"images": self.pixels[rows], **drawn}, np.eye(len(CODES), dtype="float32")[self.labels[rows]]
+        targets = np.eye(len(CODES), dtype="float32")[self.labels[rows]]
+        return {"images": self.pixels[rows], **drawn}, augmentation.mix_targets(targets, drawn)
 
 
 def _training_rows(table: pd.DataFrame, stage: Stage) -> np.ndarray:
@@ -290,7 +366,8 @@ def _training_rows(table: pd.DataFrame, stage: Stage) -> np.ndarray:
     return np.flatnonzero((table.split == "train") & table.kind.isin(kinds))
 
 
-def _validation_rows(table: pd.DataFrame, recipe: Recipe) -> np.ndarray:
+def validation_rows(table: pd.DataFrame, recipe: Recipe) -> np.ndarray:
+    """Row numbers of the validation images that are asked about after an epoch: dermoscopy alone."""
     rows = np.flatnonzero((table.split == "validation") & (table.kind == "dermoscopy"))
     count = recipe.validation_images
     if count is None or count >= len(rows):
@@ -361,7 +438,7 @@ class _State:
         if fields["stage_name"] != self.stage_name:
             return  # left by the stage before, killed after its weights were written
         vars(self).update(fields)
-        load_weights(model, self.folder / "network.npz")
+        network.load_weights(model, self.folder / "network.npz")
         with np.load(self.folder / "optimizer.npz") as arrays:
             for i, variable in enumerate(optimizer.variables):
                 variable.assign(arrays[str(i)])
@@ -395,13 +472,15 @@ def _append_history(folder: Path, history: list[dict]) -> None:
 
 def _record(recipe: Recipe, weights: str, folder: Path) -> None:
     """Write down what runs on what, at its start; refuse a folder of another recipe."""
-    described = json.dumps({"weights": Path(weights).name, **dataclasses.asdict(recipe)}, indent=2)
     file = folder / "recipe.json"
-    if file.exists() and file.read_text() != described:
-        raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
     if file.exists():
+        recorded = json.loads(file.read_text())
+        same_weights = recorded.pop("weights") == Path(weights).name
+        # The size that the network works at may be chosen after training.
+        if not same_weights or from_dict({**recorded, "network_px": recipe.network_px}) != recipe:
+            raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
         return
-    file.write_text(described)
+    file.write_text(json.dumps({"weights": Path(weights).name, **dataclasses.asdict(recipe)}, indent=2))
     here = Path(__file__).parent
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False).stdout
     versions = {
@@ -412,3 +491,19 @@ def _record(recipe: Recipe, weights: str, folder: Path) -> None:
         "commit": commit.strip() or "unknown",
     }
     (folder / "versions.json").write_text(json.dumps(versions, indent=2))
+
+
+def _record_data(table: pd.DataFrame, folder: Path) -> None:
+    """Write down which images with which labels stand on which side; refuse to go on with any other.
+
+    A run from before this was recorded gets what it is given now.
+    """
+    rows = table[["image", "label", "split"]].to_csv(index=False)
+    digest = hashlib.sha256(rows.encode()).hexdigest()
+    file = folder / "versions.json"
+    versions = json.loads(file.read_text()) if file.exists() else {}
+    if versions.setdefault("data", digest) != digest:
+        raise ValueError(
+            f"{folder} began with other images, labels or another split: take another folder, or that data"
+        )
+    file.write_text(json.dumps(versions, indent=2))

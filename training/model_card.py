@@ -286,24 +286,42 @@ def _calibration(calibrations: dict) -> list[str]:
 def _gate(report: dict) -> list[str]:
     rows = []
     for source, figures in report["sets"].items():
-        gate, accepted = figures["gate"], figures["gate"]["accepted"]
-        for label, measured in (("all", figures), ("accepted", accepted)):
+        refused = figures["gate"]
+        reasons = ", ".join(f"{code} {count}" for code, count in refused["refused_by_reason"].items())
+        for label, measured in (("all", figures), ("accepted", refused["accepted"])):
             rows.append(
                 (
                     f"{source}, {label}",
                     measured["images"],
+                    measured["malignant"],
                     _share(measured["seven_classes"]["balanced_accuracy"]),
                     _share(measured["malignancy_auc"]),
                     _share(measured["soon_sensitivity"]),
                 )
             )
-        reasons = ", ".join(f"{code} {count}" for code, count in gate["refused_by_reason"].items())
-        rows.append((f"{source}, refused ({reasons or 'none'})", gate["refused"], "", "", ""))
+        name = f"{source}, refused ({reasons or 'none'})"
+        rows.append((name, refused["refused"], refused["refused_malignant"], "", "", ""))
+    measured = report["gate"]
+    strangers = {"all of them": measured["strangers"]["all"], **measured["strangers"]["by_kind"]}
     return [
         "## Gate",
         "What the site refuses to judge, for the photo's quality or because nothing like it was learnt, and the "
         "figures of the test images without the refused ones:",
-        _table(("test images", "n", "balanced accuracy, seven", "AUC, malignancy", "sensitivity, soon"), rows),
+        _table(
+            ("test images", "n", "malignant", "balanced accuracy, seven", "AUC, malignancy", "sensitivity, soon"), rows
+        ),
+        "Pictures that are no lesions, of kinds and motifs that chose no score and no threshold:",
+        _table(
+            ("pictures", "n", "refused"),
+            (
+                (kind, row["n"], _share({"value": row["refused"], "low": row["low"], "high": row["high"]}))
+                for kind, row in strangers.items()
+            ),
+        ),
+        "A diagnosis that the score's statistics never saw, told from the others (area under the ROC curve; 0.5 is "
+        "chance): "
+        + ", ".join(f"{code} {_number(area, 2)}" for code, area in measured["leave_one_diagnosis_out"].items())
+        + ". So the gate does not notice that a lesion is of another diagnosis where this is low.",
     ]
 
 

@@ -11,20 +11,16 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from model_store.classes import CODES
-from model_store.classifier import refusal
-from model_store.images import open_photo
-from model_store.prediction import SOURCES, Calibration, Evidence, interpret, probabilities
+from model_store.prediction import SOURCES, Calibration, probabilities
 from model_store.preprocessing import to_input
 from model_store.probes import Probes
-from model_store.quality import Quality, assess
-from training import choose, contact_sheet, evaluate, export, features, plots, report_page, subgroups
+from training import choose, contact_sheet, evaluate, export, features, gate, plots, report_page, subgroups
 from training.calibration import has_risk
 from training.configs.recipe import Recipe
 from training.fit import Data
@@ -39,31 +35,22 @@ _SETS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class TestSet:
+class Tested:
     """The test images of one source, N of them, and what the served network said.
 
     Attributes:
         source: one of `prediction.SOURCES`.
         numbers: shape (N,), their row numbers in the data.
         rows: their rows of the table.
-        logits: shape (N, 8).
-        evidence: N, as the site would have it.
-        calibrations: the run's.
+        answers: logits and features.
+        fitted: the calibration of this source.
     """
-
-    __test__ = False  # pytest takes every class called Test... for a test
 
     source: str
     numbers: np.ndarray
     rows: pd.DataFrame
-    logits: np.ndarray
-    evidence: tuple[Evidence, ...]
-    calibrations: dict[str, Calibration]
-
-    @property
-    def fitted(self) -> Calibration:
-        """The calibration of this source."""
-        return self.calibrations[self.source]
+    answers: features.Answers
+    fitted: Calibration
 
     @property
     def labels(self) -> np.ndarray:
@@ -73,7 +60,7 @@ class TestSet:
     @property
     def stated(self) -> np.ndarray:
         """Shape (N, 8), calibrated probabilities."""
-        return probabilities(self.logits, self.fitted)
+        return probabilities(self.answers.logits, self.fitted)
 
 
 def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) -> dict:
@@ -93,14 +80,18 @@ def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) ->
         ValueError: no image of the data has one of these names.
         FileNotFoundError: a step is missing.
     """
-    tested = [_test_set(recipe, data, folder, source) for source in SOURCES]
-    tested = [some for some in tested if len(some.rows)]
+    calibrations, probes = read_calibrations(folder), Probes.read(folder / gate.PROBES)
+    tested = [
+        _tested(recipe, data, folder, source, fitted)
+        for source, fitted in calibrations.items()
+        if len(_test_rows(data.table, source))
+    ]
     history = pd.read_csv(folder / "history.csv")
     content = {
-        "sets": {some.source: _figures(some) for some in tested},
+        "sets": {some.source: _figures(some, probes, calibrations) for some in tested},
         "answers": {some.source: _answers(some) for some in tested},
         "float16": _rounding_cost(recipe, data, folder),
-        "gate": _json(folder / "gate.json"),
+        "gate": json.loads((folder / gate.GATE).read_text()),
         "choices": {
             name: _records(folder / f"{name}.csv") for name in choose.FILES if (folder / f"{name}.csv").exists()
         },
@@ -178,57 +169,41 @@ def read_calibrations(folder: Path) -> dict[str, Calibration]:
     return {source: Calibration.from_dict(content[source]) for source in SOURCES}
 
 
-def _test_set(recipe: Recipe, data: Data, folder: Path, source: str) -> TestSet:
-    numbers = np.flatnonzero((data.table.split == "test") & (data.table.kind == source))
-    rows, calibrations = data.table.iloc[numbers], read_calibrations(folder)
-    if not len(numbers):
-        return TestSet(source, numbers, rows, np.empty((0, len(CODES))), (), calibrations)
-    said = features.of_rows(export.served_network(recipe, folder), data, numbers, recipe.input, folder)
-    probes = Probes.read(folder / "probes.npz")
-    scores, sources = probes.ood_scores(said.logits, said.features), probes.sources(said.features)
-    evidence = tuple(
-        Evidence(tuple(map(float, row)), float(score), by_probe)
-        for row, score, by_probe in zip(said.logits, scores, sources, strict=True)
-    )
-    return TestSet(source, numbers, rows, said.logits, evidence, calibrations)
+def _test_rows(table: pd.DataFrame, source: str) -> np.ndarray:
+    return np.flatnonzero((table.split == "test") & (table.kind == source))
 
 
-def _figures(tested: TestSet) -> dict:
-    stated = tested.stated
+def _tested(recipe: Recipe, data: Data, folder: Path, source: str, fitted: Calibration) -> Tested:
+    numbers = _test_rows(data.table, source)
+    answers = features.of_rows(export.served_network(recipe, folder), data, numbers, recipe.input, folder)
+    return Tested(source, numbers, data.table.iloc[numbers], answers, fitted)
+
+
+def _figures(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
+    stated, rows = tested.stated, tested.rows
+    told_right = np.array(probes.sources(tested.answers.features)) == tested.source
     return {
-        **evaluate.figures(tested.logits, tested.rows, tested.fitted),
-        "subgroups": subgroups.figures(stated, tested.rows, tested.fitted),
-        "gate": _gate(tested, stated),
-        "source_told_right": evaluate.share(
-            np.array([item.source == tested.source for item in tested.evidence]), tested.rows.lesion.to_numpy()
-        ),
+        **evaluate.figures(tested.answers.logits, rows, tested.fitted),
+        "subgroups": subgroups.figures(stated, rows, tested.fitted),
+        "gate": _gate(tested, probes, calibrations),
+        "source_told_right": evaluate.share(told_right, rows.lesion.to_numpy()),
     }
 
 
-def _gate(tested: TestSet, stated: np.ndarray) -> dict:
+def _gate(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
     """What the gate refuses of these images, and the figures of what it lets through."""
-    with ThreadPoolExecutor() as pool:
-        qualities = pool.map(_quality, tested.rows.path)
-        codes = np.array(
-            [
-                refusal(quality, interpret(evidence, tested.calibrations, tested.source))
-                for quality, evidence in zip(qualities, tested.evidence, strict=True)
-            ]
-        )
+    judged = gate.qualities(tested.rows.path)
+    codes = gate.refusals(probes, calibrations, tested.answers, judged, [None] * len(judged))
     refused = codes != ""
     return {
         "refused": int(refused.sum()),
-        "refused_by_reason": {code: int((codes == code).sum()) for code in sorted(set(codes[refused]))},
+        "refused_by_reason": {str(code): int((codes == code).sum()) for code in np.unique(codes[refused])},
         "refused_malignant": int((refused & has_risk(tested.labels, "malignancy")).sum()),
-        "accepted": evaluate.key_figures(stated[~refused], tested.rows[~refused], tested.fitted),
+        "accepted": evaluate.key_figures(tested.stated[~refused], tested.rows[~refused], tested.fitted),
     }
 
 
-def _quality(path: str) -> Quality:
-    return assess(open_photo(Path(path).read_bytes()))
-
-
-def _answers(tested: TestSet) -> dict:
+def _answers(tested: Tested) -> dict:
     return {
         "set": _SETS[tested.source],
         "by_top_class": evaluate.answers_by_top_class(tested.stated, tested.labels),
@@ -243,7 +218,7 @@ def _rounding_cost(recipe: Recipe, data: Data, folder: Path) -> dict:
     return evaluate.rounding_cost(*export.rounding_logits(recipe, folder, inputs))
 
 
-def _plot(content: dict, tested: Sequence[TestSet], history: pd.DataFrame, folder: Path) -> None:
+def _plot(content: dict, tested: Sequence[Tested], history: pd.DataFrame, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     plots.learning_curves(history, folder / "learning_curves.svg")
     for some in tested:
@@ -252,10 +227,6 @@ def _plot(content: dict, tested: Sequence[TestSet], history: pd.DataFrame, folde
         plots.reliability(figures["reliability"], folder / f"reliability_{name}.svg")
         plots.roc(some.stated, some.labels, folder / f"roc_{name}.svg")
         plots.decision_curve(figures["decision_curve"], folder / f"decision_curve_{name}.svg")
-
-
-def _json(file: Path) -> dict | None:
-    return json.loads(file.read_text()) if file.exists() else None
 
 
 def _records(file: Path) -> list[dict]:

@@ -111,8 +111,8 @@ def test_early_stopping_ends_a_stage_with_its_best_epoch(small_network, data, tm
     assert len(history) == best + 1 + 2 < 30
     assert history.learning_rate.iloc[-1] < 0.5
     model = _small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
-    fit.load_weights(model, file)
-    rows = fit._validation_rows(data.table, recipe)
+    network.load_weights(model, file)
+    rows = fit.validation_rows(data.table, recipe)
     answers = fit.logits(model, data.pixels, rows, recipe.input, 16)
     accuracy = (answers.argmax(axis=1) == data.table.label.to_numpy()[rows]).mean()
     assert accuracy == pytest.approx(history.val_accuracy[best])
@@ -124,6 +124,69 @@ def test_a_folder_of_another_recipe_is_refused(small_network, data, tmp_path):
     fit.run(recipe, data, tmp_path, "random")
     with pytest.raises(ValueError, match="another recipe"):
         fit.run(dataclasses.replace(recipe, seed=1), data, tmp_path, "random")
+    # Chosen after training, it trains nothing.
+    fit.run(dataclasses.replace(recipe, network_px=32), data, tmp_path, "random")
+
+
+def test_a_folder_goes_on_when_a_field_with_a_default_came_to_recipes_since(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,))
+    last = fit.run(recipe, data, tmp_path, "random")
+    recorded = json.loads((tmp_path / "recipe.json").read_text())
+    del recorded["stages"][0]["augmentation"]["cutmix"]
+    (tmp_path / "recipe.json").write_text(json.dumps(recorded))
+    assert fit.run(recipe, data, tmp_path, "random") == last
+
+
+def test_a_run_goes_on_only_with_the_labels_and_the_split_that_it_began_with(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,))
+    fit.run(recipe, data, tmp_path, "random")
+    moved = data.table.copy()
+    moved.loc[0, "split"] = "test" if moved.split[0] != "test" else "train"
+    with pytest.raises(ValueError, match="split"):
+        fit.run(recipe, dataclasses.replace(data, table=moved), tmp_path, "random")
+    versions = json.loads((tmp_path / "versions.json").read_text())
+    began_with = versions.pop("data")
+    (tmp_path / "versions.json").write_text(json.dumps(versions))  # as written before the data were recorded
+    fit.run(recipe, data, tmp_path, "random")
+    assert json.loads((tmp_path / "versions.json").read_text())["data"] == began_with
+
+
+def test_a_run_starts_from_a_stage_of_an_earlier_one_with_its_head(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,), optimizer=Optimizer())
+    first = fit.run(recipe, data, tmp_path / "first", "random")
+    still = dataclasses.replace(recipe, stages=(dataclasses.replace(stage, peak=0.0, trainable_from="logits"),))
+    second = fit.run(still, data, tmp_path / "second", str(first))
+    model = _small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
+    heads = []
+    for file in (first, second):
+        network.load_weights(model, file)
+        heads.append(model.get_layer(network.HEAD).get_weights()[0])
+    np.testing.assert_array_equal(*heads)
+
+
+def test_a_mixed_epoch_of_whole_batches_trains(small_network, data, tmp_path):
+    mixing = Augmentation(degrade=2.0, mixup=0.2, cutmix=1.0)
+    stage = Stage("only", 16, epochs=1, epoch_images=20, batch_size=16, peak=1e-3, augmentation=mixing)
+    fit.run(dataclasses.replace(RECIPE, stages=(stage,)), data, tmp_path, "random")
+    assert pd.read_csv(tmp_path / "history.csv").images.tolist() == [32]
+
+
+@pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
+def test_tensorboard_gets_the_figures_of_every_epoch(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    fit.run(dataclasses.replace(RECIPE, stages=(stage,)), data, tmp_path, "random", tensorboard=True)
+    events = list((tmp_path / "tensorboard" / "only").rglob("events.out.tfevents.*"))
+    assert b"epoch_balanced_accuracy" in b"".join(path.read_bytes() for path in events)
+
+
+def test_more_than_one_device_needs_jax():
+    if keras.backend.backend() == "jax":
+        pytest.skip("this is JAX")
+    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
+        fit.use_devices(2)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(small_network, data, tmp_path):
@@ -178,3 +241,23 @@ def test_two_steps_lose_the_same_under_every_backend_that_is_installed(isic_fold
     assert len(history["jax"]) == 2
     for column in ("loss", "val_loss"):
         np.testing.assert_allclose(history["jax"][column], history["tensorflow"][column], rtol=2e-3)
+
+
+def test_two_devices_train_as_one_does(isic_folder, tmp_path):
+    if find_spec("jax") is None:
+        pytest.skip("JAX is not installed")
+    history = {}
+    for devices in (1, 2):
+        environment = {
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        }
+        script = f"{_TWO_STEPS.replace('data = ', f'fit.use_devices({devices}); data = ')}"
+        command = [sys.executable, "-c", script, isic_folder, tmp_path / "cache", tmp_path / str(devices)]
+        root = Path(__file__).parents[2]
+        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        history[devices] = pd.read_csv(tmp_path / str(devices) / "history.csv")
+    for column in ("loss", "val_loss"):
+        np.testing.assert_allclose(history[2][column], history[1][column], rtol=1e-3)

@@ -1,6 +1,8 @@
 """The smoke recipe goes the whole way: generated images in, a verified bundle out, each step resumable."""
 
 import json
+import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,6 +11,7 @@ import pytest
 from model_store.bundle import verify
 from model_store.classes import CODES
 from model_store.prediction import Calibration
+from training import configs, export, report_page
 from training.__main__ import main
 
 
@@ -36,16 +39,69 @@ def test_its_report_holds_the_figures_of_the_test_images(reproduced):
     assert figures["images"] == sum(figures["images_by_class"].values()) == np.sum(figures["confusion"])
     accuracy = np.trace(figures["confusion"]) / figures["images"]
     assert figures["eight_classes"]["accuracy"]["value"] == pytest.approx(accuracy)
-    assert sum(row["n"] for row in report["answers"]["by_top_class"].values()) == figures["images"]
-    assert set(report["answers"]["by_top_class"]) == set(CODES)
+    answers = report["answers"]["dermoscopy"]
+    for table in (answers["by_top_class"], answers["by_score"]):
+        assert sum(row["n"] for row in table.values()) == figures["images"]
+    assert set(answers["by_top_class"]) == set(CODES)
+    accepted = figures["gate"]["accepted"]["images"]
+    assert accepted + figures["gate"]["refused"] == figures["images"]
+    assert [row["stage"] for row in report["before_and_after"]] == ["head", "whole"]
+
+
+def test_the_page_holds_the_same_figures_and_needs_nothing_beside_it(reproduced):
+    page = (reproduced / "run" / "report.html").read_text()
+    figures = json.loads((reproduced / "run" / "report.json").read_text())["sets"]["dermoscopy"]
+    assert report_page.figure(figures["seven_classes"]["balanced_accuracy"]) in page
+    sources = re.findall(r'(?:src|href)="([^"]{1,30})', page)
+    assert len(sources) == 6  # five plots and the sheet of mistakes
+    assert all(source.startswith("data:image/") for source in sources)
+
+
+def test_photos_stay_out_of_the_bundle(reproduced):
+    bundle = reproduced / "bundles" / "efficientnet_b4_isic2019" / "0.0.1"
+    assert (reproduced / "run" / "worst_mistakes.jpg").exists()
+    assert {f.suffix for f in bundle.rglob("*") if f.is_file()} <= {".keras", ".json", ".npz", ".md", ".svg", ""}
+
+
+def test_exporting_the_same_run_again_changes_nothing(reproduced, capsys):
+    assert main(["export", *_arguments(reproduced), "--bundles", str(reproduced / "bundles")]) == 0
+    assert "exported before with the same content" in capsys.readouterr().out
+
+
+def test_another_bundle_of_the_same_version_is_never_overwritten(reproduced):
+    file = reproduced / "run" / "report.json"
+    before = file.read_text()
+    file.write_text(json.dumps(json.loads(before) | {"float16": {**json.loads(before)["float16"], "images": 1}}))
+    try:
+        with pytest.raises(FileExistsError, match="holds another bundle"):
+            main(["export", *_arguments(reproduced), "--bundles", str(reproduced / "bundles")])
+    finally:
+        file.write_text(before)
+
+
+def test_a_network_is_made_anew_where_its_weights_are_others(reproduced):
+    recipe, run = configs.load("smoke"), reproduced / "run"
+    weights, model = run / "whole.weights.npz", run / "model.keras"
+    before = model.stat().st_mtime_ns
+    assert export.served_network(recipe, run).stat().st_mtime_ns == before
+    kept = weights.read_bytes()
+    shutil.copyfile(run / "head.weights.npz", weights)
+    try:
+        export.served_network(recipe, run)
+        assert model.stat().st_mtime_ns > before
+    finally:
+        weights.write_bytes(kept)
+        export.served_network(recipe, run)
 
 
 def test_no_test_image_took_part_in_anything_before(reproduced):
     split = pd.read_csv(reproduced / "cache" / "split_seed0.csv").set_index("image").split
     report = json.loads((reproduced / "run" / "report.json").read_text())
     assert (split == "test").sum() == report["sets"]["dermoscopy"]["images"]
-    calibration = Calibration.from_dict(json.loads((reproduced / "run" / "calibration.json").read_text()))
-    assert {point.n for point in calibration.operating_points} == {int(split.isin(["calibration", "validation"]).sum())}
+    content = json.loads((reproduced / "run" / "calibration.json").read_text())["dermoscopy"]
+    assert {point.n for point in Calibration.from_dict(content).operating_points} == {
+        int(split.isin(["calibration", "validation"]).sum())
+    }
 
 
 def test_the_card_is_written_from_the_report(reproduced):
@@ -54,7 +110,8 @@ def test_the_card_is_written_from_the_report(reproduced):
     figures = json.loads((bundle / "report.json").read_text())["sets"]["dermoscopy"]
     value = figures["seven_classes"]["balanced_accuracy"]["value"]
     assert f"| Balanced accuracy, seven ISIC 2018 classes | {value:.3f} |" in card
-    for name in ("learning_curves", "confusion", "reliability", "roc"):
+    plots = ("confusion", "reliability", "roc", "decision_curve")
+    for name in ("learning_curves", *(f"{plot}_dermoscopy" for plot in plots)):
         assert (bundle / "figures" / f"{name}.svg").read_text().startswith("<?xml")
         assert f"figures/{name}.svg" in card
 
