@@ -1,6 +1,6 @@
 # `make help` lists the targets. A fresh machine needs Python 3.11, make and git; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench lint lock train-smoke screenshots clean browser translations fuzz
+.PHONY: help serve test bench lint lock train-smoke screenshots clean browser translations fuzz load
 
 PYTHON ?= python3.11
 VENV := .venv
@@ -32,6 +32,9 @@ train-smoke: $(VENV)/.training ## Go through all of training on a few generated 
 
 fuzz: $(VENV)/.dev ## Decode 20,000 damaged photos: each must be read or refused within 1 s and 300 MB.
 	$(BIN)/python -m tests.fuzz $(ARGS)
+
+load: $(VENV)/.dev ## Ask the served site 10,000 times from 64 clients; writes benchmarks/load.json.
+	$(BIN)/python -m tests.load $(ARGS)
 
 screenshots: $(VENV)/.dev browser ## Take the pictures in docs/screenshots/ again, from the real pages.
 	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots

@@ -174,7 +174,7 @@ def build_engine(options: argparse.Namespace) -> int:
     found = bundle.read(bundle.find(options.bundle))
     folder = cache.folder_for(found.path / bundle.MODEL, options.cache)
     if not cache.is_whole(folder):
-        print(f"Converting {found.name}/{found.version} for OpenVINO, once; about 20 seconds ...", flush=True)
+        print(f"Converting {found.name}/{found.version} for OpenVINO, once; this takes up to a minute ...", flush=True)
     print(
         f"{found.name}/{found.version} is ready for OpenVINO in {cache.get(found.path / bundle.MODEL, options.cache)}"
     )

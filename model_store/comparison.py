@@ -49,7 +49,7 @@ def compare(bundle: Bundle, photos: Sequence[Path], cache_root: Path) -> dict:
         "bundle": f"{bundle.name}/{bundle.version}",
         "bundle_id": bundle.id,
         "photos": len(photos),
-        "processor": _processor(),
+        "processor": processor(),
         "versions": {name: version(name) for name in ("tensorflow", "openvino")},
         "served": SERVED,
         "precisions": {name: _differences(answers[name], answers["tensorflow"]) for name in PRECISIONS},
@@ -92,7 +92,8 @@ def _differences(found: tuple[np.ndarray, np.ndarray], expected: tuple[np.ndarra
     }
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Name the processor, as far as the system tells."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

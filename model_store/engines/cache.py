@@ -19,7 +19,7 @@ from model_store.errors import EngineError
 
 DEFAULT_ROOT = Path("~/.cache/skin-check")
 SUMS = "SHA256SUMS"
-BUILD_TIMEOUT_S = 600  # on a busy machine; it takes about twenty seconds
+BUILD_TIMEOUT_S = 600  # seconds; a busy machine takes a few minutes
 _PROJECT = Path(__file__).parents[2]
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def get(model_path: Path, root: Path = DEFAULT_ROOT) -> Path:
 def _build(model_path: Path, folder: Path) -> None:
     if folder.exists():
         logger.warning("The converted network in %s is damaged: it is built again.", folder)
-    logger.info("Converting the network for OpenVINO, once; about 20 seconds.")
+    logger.warning("Converting the network for OpenVINO, once; this takes up to a minute.")
     draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         _convert(model_path, draft)

@@ -24,8 +24,8 @@ class OpenVINOEngine:
     Args:
         model_path: the bundle's `model.keras`, for the last layer's weights.
         folder: with `network.xml` and `network.bin`, whose weights are mapped into memory, not copied.
-        precision: "f32", or "bf16" where the processor has it: half the time, but see
-            docs/decisions/0010-float32-in-openvino.md.
+        precision: "f32", or "bf16" where the processor has it: faster, but see
+            docs/decisions/0010-openvino-in-float32.md.
 
     Raises:
         EngineError: `engine_unavailable`: OpenVINO cannot read or compile the files.

@@ -32,7 +32,7 @@ def test_a_mistyped_variable_stops_the_start_and_is_named():
         ("SKIN_MAX_UPLOAD_MB", "many"), ("SKIN_MAX_UPLOAD_MB", "0"), ("SKIN_MAX_UPLOAD_MB", "1.5"),
         ("SKIN_DEADLINE_S", "soon"), ("SKIN_DEADLINE_S", "-1"), ("SKIN_DEADLINE_S", "nan"),
         ("SKIN_DEADLINE_S", "inf"), ("SKIN_DEADLINE_S", "0"), ("SKIN_PROXIES", "-1"),
-        ("SKIN_ENGINE", "warp"), ("SKIN_ENGINE", "remote"), ("SKIN_REMOTE_TIMEOUT_S", "0"),
+        ("SKIN_ENGINE", "warp"), ("SKIN_REMOTE_TIMEOUT_S", "0"),
         ("SKIN_QUEUE_LENGTH", "0"), ("SKIN_BATCH_SIZE", ""), ("SKIN_HOSTS", " , "), ("SKIN_SECRET_KEY", "too short"),
         ("SKIN_RATE_LIMIT", "a lot"), ("SKIN_RATE_LIMIT_STORAGE", "ftp://x"), ("SKIN_API_TOKENS", "hunter2"),
         ("SKIN_METRICS_ALLOW", "everybody"),
@@ -60,6 +60,11 @@ def test_what_kubernetes_sets_for_a_service_is_passed_over(variable):
 def test_a_mistyped_setting_that_only_ends_like_one_of_a_service_stops_the_start(variable):
     with pytest.raises(ConfigError, match=f"setting_unknown variable={variable}"):
         Config.from_environment({variable: "8000", "SKIN_OTHER_SERVICE_HOST": "10.0.0.1"})
+
+
+def test_the_remote_engine_needs_an_address():
+    with pytest.raises(ConfigError, match="SKIN_REMOTE_URL"):
+        Config.from_environment({"SKIN_ENGINE": "remote"})
 
 
 def test_host_names_are_the_same_in_any_case():

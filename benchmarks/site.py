@@ -1,0 +1,171 @@
+"""The site as operators run it: gunicorn on loopback, asked by clients that keep their connection."""
+
+import http.client
+import os
+import re
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+ROOT = Path(__file__).parent.parent
+START_LIMIT_S = 120
+BOUNDARY = "a-boundary-that-no-photo-holds"
+
+
+class Site:
+    """A served site; started at once, and ready when the constructor returns.
+
+    Attributes:
+        ready_s: from the start of the process until `/readyz` answered 200, seconds.
+    """
+
+    def __init__(self, bundle: Path, cache: Path, home: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self._port = server.getsockname()[1]
+        environment = {
+            **os.environ, "HOST": "127.0.0.1", "PORT": str(self._port), "HOME": str(home), "SKIN_ENGINE": "openvino",
+            "SKIN_BUNDLE": str(bundle.resolve()), "SKIN_CACHE": str(cache.expanduser().resolve()),
+            "SKIN_RATE_LIMIT": "",
+        }  # fmt: skip
+        start = time.perf_counter()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi"],
+            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        while not self._is_ready():
+            if self._process.poll() is not None or time.perf_counter() - start > START_LIMIT_S:
+                self.stop()
+                raise RuntimeError("the site did not start; try `make serve`")
+            time.sleep(0.02)
+        self.ready_s = time.perf_counter() - start
+        self._page = self.connect()
+
+    def stop(self) -> None:
+        """End the site as a container's runtime does."""
+        self._process.terminate()
+        self._process.wait()
+
+    def connect(self) -> "Client":
+        """Give a client with a connection and a session of its own."""
+        return Client(self._port)
+
+    def time_page_ms(self, photo: bytes) -> float:
+        """Send a photo by the form and read the whole page of the answer; milliseconds."""
+        start = time.perf_counter()
+        status = self._page.send_form(photo)
+        taken = 1000 * (time.perf_counter() - start)
+        if status != 200:
+            raise RuntimeError(f"status {status}")
+        return taken
+
+    def stages(self) -> dict[str, tuple[float, float]]:
+        """Read what the site has measured of itself: for each stage, seconds in all and how often."""
+        found: dict[str, dict[str, float]] = {}
+        for family in text_string_to_metric_families(self._page.get("/metrics")):
+            if family.name == "skin_stage_seconds":
+                for sample in family.samples:
+                    found.setdefault(sample.labels["stage"], {})[sample.name.rpartition("_")[2]] = sample.value
+        return {stage: (values["sum"], values["count"]) for stage, values in found.items()}
+
+    def resident_mb(self) -> float:
+        """Give the memory of gunicorn and its worker that is in use, megabytes of 1,000,000 bytes."""
+        processes = [self._process.pid]
+        for process in processes:
+            processes += map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())
+        kilobytes = (re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()) for pid in processes)
+        return sum(int(match.group(1)) for match in kilobytes if match) * 1024 / 1e6
+
+    def _is_ready(self) -> bool:
+        try:
+            return Client(self._port).status("/readyz") == 200
+        except OSError:
+            return False
+
+
+class Client:
+    """A browser without a screen: one connection, cookies, and the form's token."""
+
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        self._cookie = self._token = ""
+
+    def status(self, path: str) -> int:
+        """Ask for a page and give its status."""
+        self._connection.request("GET", path)
+        response = self._connection.getresponse()
+        response.read()
+        return response.status
+
+    def get(self, path: str) -> str:
+        """Read a page."""
+        self._connection.request("GET", path)
+        return self._connection.getresponse().read().decode()
+
+    def send_form(self, photo: bytes) -> int:
+        """Send a photo as the start page's form does, read the answer, give its status."""
+        if not self._token:
+            self._open_form()
+        return self._post("/en/result", {"csrf_token": self._token}, photo)
+
+    def _open_form(self) -> None:
+        self._connection.request("GET", "/en/")
+        response = self._connection.getresponse()
+        self._cookie = (response.getheader("Set-Cookie") or "").partition(";")[0]
+        found = re.search(r'name="csrf_token" value="([^"]+)"', response.read().decode())
+        if not found:
+            raise RuntimeError("the start page has no form")
+        self._token = found.group(1)
+
+    def _post(self, path: str, fields: dict[str, str], photo: bytes) -> int:
+        parts = [
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+            for name, value in fields.items()
+        ]
+        head = (
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="photo"; filename="spot.jpg"\r\n'
+            "Content-Type: image/jpeg\r\n\r\n"
+        )
+        body = b"".join([*parts, head.encode(), photo, f"\r\n--{BOUNDARY}--\r\n".encode()])
+        headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Cookie": self._cookie}
+        self._connection.request("POST", path, body, headers)
+        response = self._connection.getresponse()
+        response.read()
+        return response.status
+
+
+def throughput(site: Site, photo: bytes, clients: int, seconds: float) -> tuple[float, float]:
+    """Let several clients send one photo after another by the form.
+
+    Returns:
+        How many a second were answered with 200, and how many with 503.
+
+    Raises:
+        RuntimeError: another status came.
+    """
+    statuses: list[int] = []
+    barrier = threading.Barrier(clients + 1)
+
+    def send() -> None:
+        client = site.connect()
+        client.send_form(photo)
+        barrier.wait()
+        end = time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            statuses.append(client.send_form(photo))
+
+    threads = [threading.Thread(target=send) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    barrier.wait()
+    start = time.perf_counter()
+    for thread in threads:
+        thread.join()
+    taken = time.perf_counter() - start
+    if strange := set(statuses) - {200, 503}:
+        raise RuntimeError(f"statuses {strange}")
+    return statuses.count(200) / taken, statuses.count(503) / taken
