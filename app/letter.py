@@ -107,6 +107,7 @@ def to_pdf(letter: Letter) -> bytes:
     if letter.photo_jpeg:
         document.set_y(max(document.get_y(), top + PHOTO_SIDE_MM + 3))
     if letter.rows:
+        document.ln(1.5)
         document.heading(gettext("What the model thinks it is"))
         document.ranking(
             [
@@ -114,7 +115,9 @@ def to_pdf(letter: Letter) -> bytes:
                 for row in letter.rows
             ]
         )
+        document.ln(2)
         document.pairs(letter.figures)
+    document.ln(2)
     document.heading(gettext("To be filled in by the patient"))
     document.blank_lines([str(question) for question in letter.questions])
     return document.to_bytes()

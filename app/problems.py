@@ -209,7 +209,7 @@ def _answer_http(error: HTTPException) -> Response:
         return error.get_response()
     if error.code >= 500:
         return _answer_unexpected(error)
-    code = "csrf_expired" if isinstance(error, CSRFError) else _CODE_OF_STATUS.get(error.code, "bad_request")
+    code = _code_of(error)
     details = {}
     if code in _BODY_UNREAD:
         uploads.drain(request)
@@ -225,6 +225,15 @@ def _answer_http(error: HTTPException) -> Response:
     if getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
+
+
+def _code_of(error: HTTPException) -> str:
+    if isinstance(error, CSRFError):
+        return "csrf_expired"
+    announced = request.content_length
+    if error.code == 413 and announced is not None and announced <= request.max_content_length:
+        return "bad_request"  # not the body was too large: it had more fields, or longer ones, than a form of ours
+    return _CODE_OF_STATUS.get(error.code, "bad_request")
 
 
 def _answer_unexpected(error: Exception) -> Response:

@@ -39,7 +39,10 @@ function ofSpot() {
 }
 
 function dayInWords(date) {
-  return new Date(date + "T12:00").toLocaleDateString(document.documentElement.lang, { dateStyle: "long" });
+  const day = new Date(date + "T12:00");
+  const language = document.documentElement.lang;
+  // Chromium has no Kazakh names of months; in figures a day is written as in Russian.
+  return language === "kk" ? day.toLocaleDateString("ru") : day.toLocaleDateString(language, { dateStyle: "long" });
 }
 
 function showSpot() {

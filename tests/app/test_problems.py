@@ -197,3 +197,10 @@ def test_every_row_has_texts_and_a_status_of_an_error(app):
 
 def test_a_problem_as_json_is_json(client):
     assert json.loads(client.get("/en/nowhere", headers=PROGRAM).data)["title"] == "There is no such page"
+
+
+def test_too_many_fields_are_not_called_too_large_a_file(client):
+    form = {"csrf_token": token(client), **{f"field{number}": "x" for number in range(100)}}
+    response = client.post("/en/result", data=form, content_type="multipart/form-data")
+    assert response.status_code == 400
+    assert "This request cannot be understood" in response.text

@@ -13,7 +13,8 @@ def violations(page) -> list[str]:
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/en/conditions", "/en/conditions/melanoma", "/en/signs", "/en/about",
-                                  "/en/privacy", "/en/terms", "/en/no-such-page"])  # fmt: skip
+                                  "/en/privacy", "/en/terms", "/en/compare", "/en/model",
+                                  "/en/no-such-page"])  # fmt: skip
 def test_a_page_is_accessible(visit, path, colours):
     phone = visit()
     phone.page.emulate_media(color_scheme=colours)
@@ -27,3 +28,28 @@ def test_the_answer_is_accessible(visit, send_photo, colours):
     phone.page.emulate_media(color_scheme=colours)
     send_photo(phone)
     assert violations(phone.page) == []
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_the_letter_and_the_photos_side_by_side_are_accessible(visit, send_photo, photo_file, colours):
+    phone = visit()
+    phone.page.emulate_media(color_scheme=colours)
+    send_photo(phone)
+    phone.page.locator("form.to-letter .main-button").click()
+    phone.page.locator("article.letter").wait_for()
+    assert violations(phone.page) == []
+    phone.open("/en/compare")
+    phone.page.locator("#picture").set_input_files(photo_file)
+    phone.page.locator("#name").fill("left forearm")
+    phone.page.locator("#add button").click()
+    phone.page.locator("#pair").wait_for()
+    assert violations(phone.page) == []
+
+
+@pytest.mark.parametrize("path", ["/en/", "/en/compare", "/en/model"])
+def test_forced_colours_and_reduced_motion_leave_nothing_unreadable(visit, path):
+    phone = visit()
+    phone.page.emulate_media(forced_colors="active", reduced_motion="reduce")
+    phone.open(path)
+    assert violations(phone.page) == []
+    assert phone.page.evaluate("document.getAnimations().length") == 0

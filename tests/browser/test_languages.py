@@ -4,8 +4,10 @@ import pytest
 
 from app.i18n import LANGUAGES
 
-PAGES = ["", "conditions", "conditions/seborrhoeic-keratosis", "signs", "about", "privacy", "terms", "no-such-page"]
+PAGES = ["", "conditions", "conditions/seborrhoeic-keratosis", "signs", "about", "privacy", "terms", "compare", "model",
+         "no-such-page"]  # fmt: skip
 STICKING_OUT = """nodes => nodes
+    .filter(node => !node.closest(".scroll")) // tables scroll inside their own box
     .filter(node => getComputedStyle(node).display != "inline" && node.scrollWidth > node.clientWidth + 1)
     .map(node => node.textContent.trim())"""
 

@@ -1,0 +1,141 @@
+"""Photos of one spot over time: they stay in the browser, stand side by side, leave as a file, and can be deleted."""
+
+import json
+
+import pytest
+
+from app.i18n import LANGUAGES
+
+
+def keep(page, path, spot: str, date: str) -> None:
+    page.locator("#picture").set_input_files(path)
+    page.locator("#name").fill(spot)
+    page.locator("#date").fill(date)
+    page.locator("#compare-state").evaluate("node => { node.textContent = ''; }")
+    page.locator("#add button").click()
+    said(page, "kept")
+
+
+def said(page, text: str) -> None:
+    page.locator("#compare-state").get_by_text(
+        page.locator("#compare").get_attribute(f"data-text-{text}"), exact=True
+    ).wait_for()
+
+
+@pytest.fixture
+def window(visit):
+    opened = visit()
+    opened.sent = []
+    opened.page.on("request", lambda request: opened.sent.append(request.method))
+    opened.open("/en/compare")
+    return opened
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_two_photos_stand_side_by_side_and_stay_when_the_page_is_opened_again(visit, photo_file, language, width):
+    window = visit(width=width)
+    page = window.page
+    window.open(f"/{language}/compare")
+    assert page.locator("#pair").is_hidden()
+    keep(page, photo_file, "left forearm", "2026-10-21")
+    assert page.locator("#only-one").is_visible()
+    keep(page, photo_file, "left forearm", "2026-09-20")
+    window.open(f"/{language}/compare")
+    page.locator("#pair").wait_for()
+    before, after = (page.locator(f"#{side}").locator("option:checked").inner_text() for side in ("before", "after"))
+    assert "20" in before  # the earlier day, in the language's own form
+    assert "21" in after
+    boxes = [page.locator(f"#{side}-photo").bounding_box() for side in ("before", "after")]
+    assert boxes[0]["y"] == boxes[1]["y"]
+    assert boxes[0]["x"] + boxes[0]["width"] < boxes[1]["x"]
+    assert window.overflow_px() == 0
+
+
+def test_nothing_is_sent_and_what_the_camera_wrote_is_not_kept(window, photo_file):
+    keep(window.page, photo_file, "back", "2026-09-20")
+    assert set(window.sent) <= {"GET"}
+    kept = window.page.evaluate(
+        "spots.all().then(all => all.map(({spot, date, picture}) => [spot, date, picture.type]))"
+    )
+    assert kept == [["back", "2026-09-20", "image/jpeg"]]
+
+
+def test_photos_leave_as_a_file_and_come_back_from_it(window, photo_file, tmp_path):
+    page = window.page
+    keep(page, photo_file, "back", "2026-09-20")
+    keep(page, photo_file, "leg", "2026-09-21")
+    with page.expect_download() as download:
+        page.locator("#save").click()
+    download.value.save_as(tmp_path / "photos.json")
+    assert [row["spot"] for row in json.loads((tmp_path / "photos.json").read_text())["photos"]] == ["back", "leg"]
+
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#delete-all").click()
+    said(page, "deleted")
+    assert page.evaluate("spots.all().then(all => all.length)") == 0
+    assert page.locator("#pair").is_hidden()
+
+    page.locator("#load").set_input_files(tmp_path / "photos.json")
+    said(page, "loaded")
+    assert page.evaluate("spots.all().then(all => all.length)") == 2
+
+
+def test_one_photo_is_deleted_only_after_a_question(window, photo_file):
+    page = window.page
+    keep(page, photo_file, "back", "2026-09-20")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    page.locator('[data-delete="before"]').click()
+    assert page.evaluate("spots.all().then(all => all.length)") == 1
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator('[data-delete="before"]').click()
+    said(page, "deleted")
+    assert page.evaluate("spots.all().then(all => all.length)") == 0
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "no JSON",
+        '{"format": "another"}',
+        '{"format": "skin-check photos 1", "photos": [{"spot": "x", "date": "2026-01-01", "picture": "data:,x"}]}',
+        '{"format": "skin-check photos 1", "photos": [{"spot": "x", "date": "today", "picture": ""}]}',
+    ],
+)
+def test_a_file_of_somebody_else_is_refused(window, tmp_path, content):
+    (tmp_path / "photos.json").write_text(content)
+    window.page.locator("#load").set_input_files(tmp_path / "photos.json")
+    said(window.page, "not-ours")
+    assert window.page.evaluate("spots.all().then(all => all.length)") == 0
+
+
+def test_a_file_that_is_no_photo_is_refused(window, tmp_path):
+    (tmp_path / "spot.jpg").write_text("no photo")
+    page = window.page
+    page.locator("#picture").set_input_files(tmp_path / "spot.jpg")
+    page.locator("#name").fill("back")
+    page.locator("#add button").click()
+    said(page, "not-a-photo")
+
+
+def test_the_photo_of_an_answer_is_kept_only_when_asked_for(visit, send_photo):
+    window = visit()
+    send_photo(window)
+    page = window.page
+    assert page.evaluate("spots.all().then(all => all.length)") == 0
+    page.locator("#keep-name").fill("left forearm")
+    page.locator("#keep-form button").click()
+    page.locator("#keep-state").get_by_text("The photo is kept in this browser.").wait_for()
+    window.open("/en/compare")
+    page.locator("#pair").wait_for()
+    assert page.locator("#spot").input_value() == "left forearm"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_script_the_page_explains_what_to_do_instead(visit, language):
+    window = visit(javascript=False)
+    window.open(f"/{language}/compare")
+    assert window.page.locator(".without-script h2").is_visible()
+    assert window.page.locator("#compare").is_hidden()
+    assert window.page.locator("#how").is_visible()
+    assert window.overflow_px() == 0

@@ -1,0 +1,47 @@
+"""From the photo to the letter for the doctor, on paper and as a file, on a phone and on a desk."""
+
+import io
+
+import pypdf
+import pytest
+
+from app.i18n import LANGUAGES
+
+WIDTHS = [360, 1280]
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, language, width, javascript):
+    window = visit(width=width, javascript=javascript)
+    page = window.page
+    window.open(f"/{language}/")
+    page.locator('input[type="file"]').last.set_input_files(photo_file)
+    if javascript:
+        page.locator("canvas").wait_for()
+    page.locator('input[name="source"][value="phone"]').check()
+    page.locator("#site").select_option("sole")
+    page.locator('form#upload button[type="submit"]').click()
+    page.locator(f'html[lang="{language}"] article.answer').wait_for()
+    assert page.locator(".advice strong").count() == 1  # the model hardly knows soles
+    assert window.overflow_px() == 0
+
+    page.locator("form.to-letter .main-button").click()
+    page.locator(f'html[lang="{language}"] article.letter').wait_for()
+    assert window.overflow_px() == 0
+    assert page.locator("article.letter .row-percent").count() == 8
+    assert page.locator("article.letter img").count() == 1
+    if not javascript:
+        assert not page.locator("#print").is_visible()  # it needs a script; the browser's own menu does not
+    printed = pypdf.PdfReader(io.BytesIO(page.pdf(format="A4", prefer_css_page_size=False)))
+    assert len(printed.pages) == 1
+
+    with page.expect_download() as download:
+        page.locator(".letter-tools .quiet").first.click()
+    file = pypdf.PdfReader(download.value.path())
+    assert len(file.pages) == 1
+    assert file.root_object["/Lang"] == language
+
+    page.locator('.letter-tools [formaction$="/result"]').click()
+    page.locator("article.answer").wait_for()
