@@ -8,7 +8,7 @@ from flask_wtf.csrf import generate_csrf
 
 from app import archives, case_rows, cases, opened_photo, person_lesions, points_at_prevalence, problems, wording
 from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
-from app.exports import fhir, tables
+from app.exports import fhir, pdf, tables
 from app.i18n import LANGUAGES
 from app.uploads import MissingPhoto
 from model_store.errors import ModelStoreError, PhotoError
@@ -153,7 +153,7 @@ def points() -> str:
     return render_template("clinician/points.html", page=points_at_prevalence.page(request.args))
 
 
-@blueprint.post("/export/<any(csv,json,fhir):kind>")
+@blueprint.post("/export/<any(csv,json,fhir,pdf):kind>")
 def export(kind: str) -> Response:
     """The series as a file.
 
@@ -166,7 +166,22 @@ def export(kind: str) -> Response:
     if kind == "json":
         failures = [(failure.name, failure.code) for failure in _told(_failed())]
         return _download(tables.json_text(items, failures, bundle), "application/json", "skin-check.json")
+    if kind == "pdf":
+        failures = [(failure.name, failure.text) for failure in _told(_failed())]
+        return _download(pdf.summary_pdf(items, failures), "application/pdf", "skin-check.pdf")
     return _download(fhir.fhir_text(items, bundle), fhir.MEDIA_TYPE, "skin-check.fhir.json")
+
+
+@blueprint.post("/lesion.pdf")
+def lesion_pdf() -> Response:
+    """One opened photo as a page to print.
+
+    Raises:
+        AnswerExpired: the answer is too old.
+    """
+    case = cases.unseal(request.form["case"])
+    detail = cases.unseal_detail(request.form["detail"], case)
+    return _download(pdf.lesion_pdf(case, detail), "application/pdf", "skin-check-lesion.pdf")
 
 
 def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:

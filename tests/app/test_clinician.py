@@ -1,0 +1,359 @@
+"""What a clinician gets: a table of many photos, one opened, several of one person, operating points and files."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+from fhir.resources.R4B.bundle import Bundle as FhirBundle
+from pypdf import PdfReader
+from werkzeug.datastructures import FileStorage, MultiDict
+from werkzeug.test import encode_multipart
+
+from app import clinician, opened_photo, person_lesions, points_at_prevalence
+from app.i18n import LANGUAGES
+from model_store.classes import CODES
+from model_store.classifier import Classifier
+from tests.app.conftest import SOON, URGENT, WATCH, SteadyEngine, encode, token
+from tests.app.test_patient import ROOT, assert_is_whole, text_of
+
+URL = "/en/clinician"
+WEIGHTS = np.eye(8, dtype=np.float32)
+
+
+@pytest.fixture
+def make_client(make_app):
+    """A function that makes a client of a site whose network always answers the same."""
+
+    def make(answering=URGENT, **settings):
+        return make_app(engine=SteadyEngine(answering, dense_weights=WEIGHTS), **settings).test_client()
+
+    return make
+
+
+@pytest.fixture
+def tiny_client(make_app):
+    return make_app(rate_limit="").test_client()
+
+
+@pytest.fixture(scope="session")
+def photos(draw_photo) -> dict[str, bytes]:
+    return {f"ISIC_{seed}.jpg": encode(draw_photo(seed=seed, size=(400, 300))) for seed in range(4)}
+
+
+def send_files(client, files: dict[str, bytes], path: str = URL, **fields):
+    form = MultiDict([("csrf_token", token(client)), *fields.items()])
+    for name, content in files.items():
+        form.add("photo", FileStorage(io.BytesIO(content), name))
+    boundary, body = encode_multipart(form)
+    return client.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}")
+
+
+def serving(app, classifier: Classifier):
+    """A client of the site once it answers from another bundle."""
+    app.extensions["classifier"] = classifier
+    return app.test_client()
+
+
+def fields_of(page: str, name: str) -> list[str]:
+    return re.findall(rf'name="{name}" form="cases" value="([^"]*)"', page)
+
+
+def post(client, path: str, *pairs: tuple[str, str]):
+    return client.post(path, data=MultiDict([("csrf_token", token(client)), *pairs]))
+
+
+def series(client, files, **fields) -> list[tuple[str, str]]:
+    """Send photos, and give the fields that the answer's form carries."""
+    page = send_files(client, files, **fields).text
+    return [(name, value) for name in ("number", "case", "detail", "failed") for value in fields_of(page, name)]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_page_is_whole_and_promises_before_it_asks(client, language):
+    page = client.get(f"/{language}/clinician").text
+    assert_is_whole(page, language)
+    assert page.index('class="notice"') < page.index("<form")
+    assert_is_whole(client.get(f"/{language}/clinician/operating-points").text, language)
+
+
+def test_every_photo_of_a_form_gets_a_row_with_codes_probabilities_and_thresholds(make_client, photos):
+    answer = send_files(make_client(), photos)
+    assert answer.status_code == 200
+    assert_is_whole(answer.text)
+    page = text_of(answer.text)
+    assert answer.text.count("<tr ") == len(photos) + 1
+    for name in photos:
+        assert name in page
+    assert "Cutaneous melanoma MEL · ICD-10 C43.- · ICD-O-3 8720/3" in page
+    assert "Urgent: reached" in page
+    assert re.search(r"Prediction set: +MEL", page)
+
+
+def test_files_without_an_answer_are_listed_with_their_reason_and_never_dropped(make_client, photos):
+    files = {"a.jpg": photos["ISIC_0.jpg"], "letter.txt": b"Dear doctor", "empty.jpg": b""}
+    page = send_files(make_client(), files).text
+    listed = text_of(page[page.index('id="failures"') :])
+    assert "letter.txt : This file is not a photo we can read" in listed
+    assert "empty.jpg : The file is empty" in listed
+    assert "Files without an answer: 2." in text_of(page)
+    again = post(make_client(), URL, *[("failed", text) for text in re.findall(r'name="failed" value="([^"]*)"', page)])
+    assert "letter.txt" in again.text
+
+
+def test_photos_beyond_the_limit_of_a_form_are_listed(make_client, photos, monkeypatch):
+    monkeypatch.setattr(clinician, "PLAIN_LIMIT", 2)
+    page = text_of(send_files(make_client(), photos).text)
+    assert "ISIC_2.jpg : One photo too many" in page
+    assert "ISIC_3.jpg : One photo too many" in page
+
+
+def test_an_archive_is_opened_and_what_is_wrong_in_it_is_listed(make_client, photos):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("visit/ISIC_0.jpg", photos["ISIC_0.jpg"])
+        archive.writestr("visit/notes.txt", b"a note")
+    page = text_of(
+        send_files(make_client(), {"visit.zip": buffer.getvalue(), "bad.zip": b"PK\x03\x04 and no more"}).text
+    )
+    assert "1. ISIC_0.jpg" in page
+    assert "notes.txt : This file is not a photo we can read" in page
+    assert "bad.zip : The archive cannot be opened" in page
+
+
+def test_a_form_without_photos_is_explained(make_client):
+    assert send_files(make_client(), {}).status_code == 400
+
+
+def test_the_script_s_photo_is_answered_with_one_row_or_a_problem(make_client, photos):
+    client = make_client()
+    row = send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, f"{URL}/photo", number="7")
+    assert row.status_code == 200
+    assert re.match(r'\s*<tr role="row" id="photo-7"', row.text)
+    assert send_files(client, {"a.txt": b"text"}, f"{URL}/photo").status_code == 415
+
+
+def test_a_source_that_the_sender_names_decides_the_calibration(make_client, photos):
+    client = make_client()
+    said = {
+        source: send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, source=source).text
+        for source in ("phone", "dermoscopy")
+    }
+    assert "With a phone or camera" in said["phone"]
+    assert text_of(said["phone"]) != text_of(said["dermoscopy"]).replace(
+        "Through a dermatoscope", "With a phone or camera"
+    )
+
+
+def test_rows_are_sorted_and_filtered_without_a_script(tiny_client, photos):
+    carried = series(tiny_client, photos)
+    page = post(tiny_client, URL, *carried, ("order", "malignancy")).text
+    order = [float(value) for value in re.findall(r'data-malignancy="([^"]+)"', page)]
+    assert order == sorted(order, reverse=True)
+    assert len(order) == len(photos)
+    assert sorted(fields_of(page, "number")) == ["1", "2", "3", "4"]
+    by_number = post(tiny_client, URL, *[(n, v) for n in ("number", "case", "detail") for v in fields_of(page, n)]).text
+    assert fields_of(by_number, "number") == ["1", "2", "3", "4"]
+    filtered = post(tiny_client, URL, *carried, ("show", "disagree")).text
+    assert len(re.findall(r"<tr role=\"row\" id=[^>]* hidden>", filtered)) == len(photos)
+
+
+def test_the_model_is_silent_until_the_reader_has_answered(make_client, photos):
+    client = make_client(answering=WATCH)
+    page = send_files(client, {"a.jpg": photos["ISIC_0.jpg"], "b.jpg": photos["ISIC_1.jpg"]}, own_first="1").text
+    rows = page[page.index("<tbody") : page.index("</tbody>")]
+    assert "data-hidden" in rows
+    assert "ICD-10" not in rows
+    assert 'data-told="- - -"' in rows
+    carried = [(name, value) for name in ("number", "case", "detail") for value in fields_of(page, name)]
+    answered = post(client, URL, *carried, ("own_first", "1"), ("own", "NV"), ("own", "")).text
+    assert answered.count("data-hidden") == 1
+    assert "same as the model's first" in text_of(answered)
+    assert "Your diagnosis and the model's first are the same: 1 of 1." in text_of(answered)
+
+
+def test_the_script_reveals_one_row_and_asks_for_the_summary(make_client, photos):
+    client = make_client(answering=WATCH)
+    page = send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, own_first="1").text
+    (case,), (detail,) = fields_of(page, "case"), fields_of(page, "detail")
+    row = post(
+        client, f"{URL}/row", ("case", case), ("detail", detail), ("own", "MEL"), ("own_first", "1"), ("number", "1")
+    )
+    assert 'data-told="NV MEL -"' in row.text
+    said = text_of(post(client, f"{URL}/summary", ("told", "NV MEL -"), ("told", "NV NV NV"), ("failures", "3")).text)
+    assert "Photos: 2. Files without an answer: 3." in said.strip()
+    assert "Your diagnosis and the model's first are the same: 1 of 2. Cohen's kappa: 0." in said
+    assert "The actual diagnosis and the model's first are the same: 1 of 1." in said
+    assert "Photos: 0." in text_of(post(client, f"{URL}/summary", ("told", "<script> NV NV")).text)
+
+
+def test_in_research_mode_the_actual_diagnosis_stands_beside_the_predicted_one(make_client, photos, tmp_path):
+    table = tmp_path / "truth.csv"
+    table.write_text("image,MEL,NV,BCC,AK,BKL,DF,VASC,SCC,UNK\nISIC_0,1,0,0,0,0,0,0,0,0\nISIC_1,0,1,0,0,0,0,0,0,0\n")
+    client = make_client(answering=URGENT, ground_truth_csv=str(table))
+    page = text_of(send_files(client, photos).text)
+    assert "Actual diagnosis: Melanoma · same as the model's first" in page
+    assert "Actual diagnosis: Mole · differs from the model's first" in page
+    assert "The actual diagnosis and the model's first are the same: 1 of 2." in page
+
+
+def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_client, photos):
+    carried = dict(series(tiny_client, {"a.jpg": photos["ISIC_0.jpg"]}))
+    pair = [("case", carried["case"]), ("detail", carried["detail"])]
+    top = post(tiny_client, f"{URL}/open", *pair)
+    assert_is_whole_but_images(top.text)
+    other = post(tiny_client, f"{URL}/open", *pair, ("class", "DF"), ("opacity", "30")).text
+    assert '<option value="DF" selected>' in other
+    assert 'opacity="0.3"' in other
+    overlays = [
+        re.search(r'id="overlay" href="data:image/png;base64,([^"]+)"', page).group(1) for page in (top.text, other)
+    ]
+    assert overlays[0] != overlays[1]
+    assert "not why" in text_of(top.text)
+    assert all(f"{code}: logit, probability" in text_of(top.text) for code in CODES)
+
+
+def assert_is_whole_but_images(page: str) -> None:
+    assert_is_whole(re.sub(r'href="data:image/png;base64,[^"]*"', "", page))
+
+
+def test_a_changed_case_or_another_photo_s_detail_is_refused(tiny_client, photos):
+    carried = series(tiny_client, {name: photos[name] for name in ("ISIC_0.jpg", "ISIC_1.jpg")})
+    sealed = [value for name, value in carried if name == "case"]
+    details = [value for name, value in carried if name == "detail"]
+    for case, detail in [(sealed[0][:-2] + "xx", details[0]), (sealed[0], details[1]), (sealed[0], "no base64")]:
+        assert post(tiny_client, f"{URL}/open", ("case", case), ("detail", detail)).status_code == 400
+    assert post(tiny_client, f"{URL}/open").status_code == 400
+
+
+def test_the_least_alike_of_a_person_s_lesions_comes_first(tiny_client, photos):
+    carried = series(tiny_client, photos)
+    marked = [("marked", number) for number in ("1", "2", "4")]
+    answer = post(tiny_client, f"{URL}/person", *carried, *marked)
+    assert_is_whole(answer.text)
+    distances = [float(text) for text in re.findall(r'row-percent">([\d.]+)<', answer.text)]
+    assert len(distances) == 3
+    assert distances == sorted(distances, reverse=True)
+    assert "ISIC_2.jpg" not in answer.text
+    assert "nobody has measured yet" in text_of(answer.text)
+
+
+def test_two_lesions_are_too_few_and_the_page_says_how_many_are_needed(tiny_client, photos):
+    answer = post(tiny_client, f"{URL}/person", *series(tiny_client, photos), ("marked", "1"), ("marked", "2"))
+    assert answer.status_code == 400
+    assert "At least 3 lesions" in text_of(answer.text)
+
+
+def test_what_was_measured_of_the_odd_one_out_is_shown_with_its_intervals(make_app, classifier, photos):
+    measured = {"count": 5, "persons": 20, "melanomas": 7, "by_chance": 0.2}
+    measured |= {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in ("by_distance", "by_melanoma_probability")}
+    bundle = dataclasses.replace(classifier.bundle, report={"ugly_duckling": {"lesions": [measured]}})
+    client = serving(make_app(rate_limit=""), Classifier(bundle, classifier.engine))
+    marked = [("marked", number) for number in ("1", "2", "3")]
+    page = text_of(post(client, f"{URL}/person", *series(client, photos), *marked).text)
+    assert "melanomas used: 7" in page
+    assert "5 50% (40%–60%) 50% (40%–60%) 20%" in page
+
+
+def test_operating_points_follow_the_prevalence(make_app, classifier):
+    point = {"name": "soon", "risk": "malignancy", "threshold": 0.3, "sensitivity": 0.9, "specificity": 0.8}
+    report = {"sets": {"dermoscopy": {"images": 100, "operating_points": [point]}}}
+    bundle = dataclasses.replace(classifier.bundle, report=report)
+    client = serving(make_app(), Classifier(bundle, classifier.engine))
+    page = text_of(client.get(f"{URL}/operating-points?prevalence=10").text)
+    assert "Positive predictive value 33.3%" in page
+    assert "Negative predictive value 98.6%" in page
+    assert "Positive predictive value 90.0%" not in page
+    for wrong in ("?prevalence=nan", "?prevalence=-5&point=99", "?prevalence=1e999", "?point=x&source=y"):
+        assert client.get(f"{URL}/operating-points{wrong}").status_code == 200
+    assert "no photos of this kind" in text_of(client.get(f"{URL}/operating-points?source=phone").text)
+
+
+def test_the_isic_table_has_the_official_columns_and_calibrated_probabilities(tiny_client, photos):
+    file = post(tiny_client, f"{URL}/export/csv", *series(tiny_client, {**photos, "=cmd().jpg": photos["ISIC_0.jpg"]}))
+    assert 'attachment; filename="skin-check.csv"' in file.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(file.text)))
+    assert list(rows[0]) == ["image", *CODES, "UNK"]
+    assert [row["image"] for row in rows] == ["ISIC_0", "ISIC_1", "ISIC_2", "ISIC_3", "_cmd()"]
+    for row in rows:
+        assert sum(float(row[code]) for code in (*CODES, "UNK")) == pytest.approx(1, abs=1e-6)
+
+
+def test_photos_of_one_name_keep_apart_in_the_table(make_client, photos):
+    client = make_client()
+    carried = series(client, {"a/x.jpg": photos["ISIC_0.jpg"], "b/x.jpg": photos["ISIC_1.jpg"]})
+    assert [line.split(",")[0] for line in post(client, f"{URL}/export/csv", *carried).text.splitlines()[1:]] == [
+        "x",
+        "x (2)",
+    ]
+
+
+def test_the_json_holds_everything_and_the_failures(make_client, photos):
+    client = make_client()
+    page = send_files(client, {"a.jpg": photos["ISIC_0.jpg"], "b.txt": b"text"}).text
+    carried = [("case", fields_of(page, "case")[0]), ("failed", "unsupported_format b.txt")]
+    content = json.loads(post(client, f"{URL}/export/json", *carried).text)
+    (photo,) = content["photos"]
+    assert photo["ranking"][0] == "MEL"
+    assert sum(photo["probabilities"].values()) == pytest.approx(1)
+    assert {point["name"]: point["reached"] for point in photo["operating_points"]}["urgent"]
+    assert content["failures"] == [{"name": "b.txt", "code": "unsupported_format"}]
+    assert content["notice"].startswith("AI estimate, not a diagnosis")
+    assert content["model"]["name"] == "tiny"
+
+
+def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_machine(make_client, photos):
+    client = make_client()
+    text = post(client, f"{URL}/export/fhir", *series(client, photos)).text
+    bundle = FhirBundle.model_validate_json(text)
+    kinds = [entry.resource.get_resource_type() for entry in bundle.entry]
+    assert (kinds.count("Device"), kinds.count("Observation"), kinds.count("DiagnosticReport")) == (1, 8, 4)
+    urls = {entry.fullUrl for entry in bundle.entry}
+    for entry in json.loads(text)["entry"]:
+        resource = entry["resource"]
+        if resource["resourceType"] == "Device":
+            continue
+        assert resource["status"] == "preliminary"
+        assert resource["meta"]["security"][0]["code"] == "AIAST"
+        references = [one["reference"] for one in resource.get("result", [])] + [
+            resource.get("device", {}).get("reference")
+        ]
+        assert {reference for reference in references if reference} <= urls
+        if resource["resourceType"] == "DiagnosticReport":
+            assert "not a diagnosis" in resource["conclusion"]
+            codes = [one["code"] for concept in resource["conclusionCode"] for one in concept["coding"]]
+            assert {"C43", "8720/3"} <= {*codes}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_pdfs_are_readable_in_each_language(make_client, photos, language):
+    client = make_client(answering=SOON)
+    carried = series(client, {**photos, "notes.txt": b"text"})
+    summary = PdfReader(
+        io.BytesIO(post(client, f"/{language}/clinician/export/pdf", *carried, ("failed", "damaged_image z.jpg")).data)
+    )
+    text = "".join(page.extract_text() for page in summary.pages)
+    assert all(name in text for name in (*photos, "z.jpg"))
+    pair = [next(one for one in carried if one[0] == name) for name in ("case", "detail")]
+    single = PdfReader(io.BytesIO(post(client, f"/{language}/clinician/lesion.pdf", *pair).data))
+    assert len(single.pages) == 1
+    text = single.pages[0].extract_text()
+    assert all(code in text for code in CODES)
+    assert {"en": "Report on one photo", "ru": "Заключение модели", "kk": "Бір фото бойынша"}[language] in text
+
+
+@pytest.mark.parametrize(
+    ("page", "templates"),
+    [
+        (clinician.SeriesPage, ["series"]), (opened_photo.PhotoPage, ["photo"]),
+        (person_lesions.PersonPage, ["person"]), (points_at_prevalence.PointsPage, ["points"]),
+    ],
+)  # fmt: skip
+def test_a_page_s_data_are_what_its_template_uses(page, templates):
+    sources = "".join((ROOT / "templates" / "clinician" / f"{name}.html").read_text("utf-8") for name in templates)
+    used = set(re.findall(r"\bpage\.(\w+)", sources))
+    assert used == {field.name for field in dataclasses.fields(page)}
