@@ -125,7 +125,7 @@ def test_an_engine_that_fails_is_our_fault_and_says_so(make_app, photo):
 
 
 def test_an_overloaded_site_says_when_to_come_back(make_app, photo, monkeypatch):
-    def refuse(array):
+    def refuse(array, client_is_there):
         raise inference.Overloaded(seconds=20)
 
     app = make_app(answering=WATCH)
@@ -136,7 +136,7 @@ def test_an_overloaded_site_says_when_to_come_back(make_app, photo, monkeypatch)
 
 
 def test_an_answer_that_comes_too_late_is_our_fault_and_says_so(make_app, photo, monkeypatch):
-    def give_up(array):
+    def give_up(array, client_is_there):
         raise inference.DeadlineExceeded()
 
     app = make_app(answering=WATCH)

@@ -169,3 +169,28 @@ def test_what_the_browser_cannot_show_is_sent_as_it_is(phone, draw_photo, tmp_pa
     phone.page.get_by_text("sent as it is").wait_for()
     phone.page.locator('button[type="submit"]').click()
     phone.page.locator("article.answer").wait_for()
+
+
+def test_of_two_photos_chosen_in_a_hurry_the_second_is_sent(phone, halves, photo_file):
+    phone.page.evaluate(
+        """() => {
+            const original = window.createImageBitmap;
+            let calls = 0;
+            window.createImageBitmap = async (...given) => {
+                const slow = calls++ === 0;
+                const picture = await original(...given);
+                if (slow) await new Promise((done) => { window.releaseFirst = done; });
+                return picture;
+            };
+        }"""
+    )
+    phone.page.locator('input[type="file"]').last.set_input_files(halves)
+    choose(phone.page, photo_file)
+    phone.page.evaluate("window.releaseFirst()")
+    assert send(phone.page)[0].size == (1200, 1200)
+
+
+def test_a_browser_that_cannot_encode_a_picture_sends_the_photo_itself(page):
+    page.evaluate("() => { HTMLCanvasElement.prototype.toBlob = function (done) { done(null); }; }")
+    image, _ = send(page)
+    assert image.size == (6000, 2400)
