@@ -133,7 +133,8 @@ def share_interval(
     """Interval of the share of images that are hits, drawing whole groups (lesions) as `bootstrap_interval` does.
 
     Where all or none are hits every draw is alike, and the bootstrap would claim certainty; there the exact binomial
-    interval is given, with the groups as its trials.
+    interval is given, with the groups as its trials. A single group in which some are hits says nothing of another:
+    its interval is 0 to 1.
 
     Args:
         hits: shape (N,), bool.
@@ -153,6 +154,8 @@ def share_interval(
         return float(beta.ppf(tail, count, 1)), 1.0
     if not hits.any():
         return 0.0, float(beta.ppf(1 - tail, 1, count))
+    if count == 1:
+        return 0.0, 1.0
     rng = np.random.default_rng(seed)
     drawn = rng.integers(0, count, (repeats, count), dtype=np.int32)
     low, high = np.quantile(found[drawn].sum(axis=1) / images[drawn].sum(axis=1), [tail, 1 - tail])

@@ -107,6 +107,7 @@ def test_a_share_of_all_or_none_still_has_an_interval():
     lesions = np.array([1, 1, 2, 3])
     assert metrics.share_interval(np.zeros(4, bool), lesions) == pytest.approx((0, 1 - 0.025 ** (1 / 3)))
     assert metrics.share_interval(np.ones(4, bool), lesions) == pytest.approx((0.025 ** (1 / 3), 1))
+    assert metrics.share_interval(np.array([True, False]), np.array([1, 1])) == (0, 1)
     assert np.isnan(metrics.share_interval(np.zeros(0, bool), np.zeros(0))).all()
 
 
