@@ -1,0 +1,209 @@
+"""A clinician sends many photos, reads the table, opens one, compares a person's lesions and takes the files away."""
+
+import csv
+import zipfile
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from app.i18n import LANGUAGES
+
+RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
+WITH_AND_WITHOUT_JAVASCRIPT = pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+
+
+@pytest.fixture(scope="session")
+def site(start_site, tiny_bundle):
+    """Without a limit by address: one machine here is many clinicians."""
+    return start_site(SKIN_BUNDLE=str(tiny_bundle), SKIN_RATE_LIMIT="", SKIN_ENGINE="tensorflow")
+
+
+@pytest.fixture(scope="session")
+def files(draw_photo, tmp_path_factory) -> list:
+    """Four drawn lesions and a letter that is no photo."""
+    folder = tmp_path_factory.mktemp("series")
+    paths = []
+    for seed in range(4):
+        paths.append(folder / f"ISIC_{seed}.jpg")
+        draw_photo(seed=seed, size=(500, 400)).save(paths[-1], quality=90)
+    paths.append(folder / "letter.txt")
+    paths[-1].write_text("Dear colleague")
+    return paths
+
+
+@pytest.fixture
+def send_series(files):
+    """A function that opens the clinicians' page, sends the files and waits for all four rows."""
+
+    def send(visit, language: str = "en", own_first: bool = False, sent=None) -> None:
+        visit.open(f"/{language}/clinician")
+        visit.page.locator('input[type="file"]').set_input_files(sent or files)
+        if own_first:
+            visit.page.locator('input[name="own_first"]').check()
+        visit.page.locator('#photos button[type="submit"]').click()
+        visit.page.locator("#rows tr").nth(3).wait_for()
+        visit.page.locator("#failures li").first.wait_for()
+
+    return send
+
+
+def violations(page) -> list[str]:
+    found = Axe().run(page, options=RULES).response["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+
+
+def opened_by(page, locator):
+    """The new tab that a button opens."""
+    with page.context.expect_page() as opening:
+        locator.click()
+    opening.value.wait_for_load_state()
+    return opening.value
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_whole_journey(visit, send_series, language, width, javascript):
+    window = visit(width=width, javascript=javascript)
+    send_series(window, language)
+    page = window.page
+    assert page.locator("#rows tr").count() == 4
+    assert page.locator("#failures li").count() == 1
+    assert "letter.txt" in page.locator("#failures").inner_text()
+    assert window.overflow_px() == 0
+
+    opened = opened_by(page, page.locator(".open button").first)
+    assert opened.locator(".rows li").count() == 8
+    assert opened.locator("html").get_attribute("lang") == language
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    opened.close()
+
+    for index in range(3):
+        page.locator('input[name="marked"]').nth(index).check()
+    person = opened_by(page, page.locator("#compare"))
+    assert person.locator(".lesions li").count() == 3
+    assert person.locator(".lesions img").count() == 3
+    assert person.evaluate("document.documentElement.scrollWidth") <= width
+    person.close()
+
+    with page.expect_download() as download:
+        page.locator('button[formaction$="/export/csv"]').click()
+    rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
+    assert [row["image"] for row in rows] == ["ISIC_0", "ISIC_1", "ISIC_2", "ISIC_3"]
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_every_page_of_it_is_accessible(visit, send_series, colours):
+    window = visit()
+    window.page.emulate_media(color_scheme=colours)
+    send_series(window)
+    assert violations(window.page) == []
+    for index in range(3):
+        window.page.locator('input[name="marked"]').nth(index).check()
+    for button in (window.page.locator(".open button").first, window.page.locator("#compare")):
+        tab = opened_by(window.page, button)
+        tab.emulate_media(color_scheme=colours)
+        assert violations(tab) == []
+        tab.close()
+    window.open("/en/clinician/operating-points")
+    assert violations(window.page) == []
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_an_archive_is_opened_in_the_browser_or_on_the_server(visit, send_series, files, tmp_path, javascript):
+    archive = tmp_path / "visit.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in files:
+            packed.write(path, f"visit/{path.name}")
+    window = visit(javascript=javascript)
+    send_series(window, sent=[archive])
+    names = window.page.locator(".file-name").all_inner_texts()
+    assert names == [f"{number + 1}. ISIC_{number}.jpg" for number in range(4)]
+    assert "letter.txt" in window.page.locator("#failures").inner_text()
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_the_model_waits_for_the_reader_s_own_diagnosis(visit, send_series, javascript):
+    window = visit(width=1280, javascript=javascript)
+    send_series(window, own_first=True)
+    page = window.page
+    assert page.locator(".ranked").count() == 0
+    page.locator("select.own").first.select_option("NV")
+    if not javascript:
+        page.locator("button.update").click()
+    page.locator("#rows tr").first.locator(".ranked").first.wait_for()
+    assert page.locator("select.own").count() == 3
+    page.locator("#summary").get_by_text("Your diagnosis and the model's first are the same").wait_for()
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_rows_are_sorted_by_malignancy_and_filtered(visit, send_series, javascript):
+    window = visit(javascript=javascript)
+    send_series(window)
+    page = window.page
+
+    def choose(name: str, value: str) -> None:
+        page.locator(f'select[name="{name}"]').select_option(value)
+        if not javascript:
+            page.locator("button.update").click()
+
+    choose("order", "malignancy")
+    risks = [float(row.get_attribute("data-malignancy")) for row in page.locator("#rows tr").all()]
+    assert risks == sorted(risks, reverse=True)
+    choose("show", "disagree")
+    assert page.locator("#rows tr:visible").count() == 0
+    choose("show", "all")
+    assert page.locator("#rows tr:visible").count() == 4
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_an_opened_photo_is_drawn_for_another_diagnosis(visit, send_series, javascript):
+    window = visit(javascript=javascript)
+    send_series(window)
+    tab = opened_by(window.page, window.page.locator(".open button").first)
+    before = tab.locator("#overlay").get_attribute("href")
+    chosen = tab.locator('select[name="class"]')
+    another = chosen.locator("option").nth(2).get_attribute("value")
+    if javascript:
+        tab.locator('input[name="opacity"]').fill("20")
+        assert tab.locator("#overlay").get_attribute("opacity") == "0.2"
+        with tab.expect_navigation():
+            chosen.select_option(another)
+    else:
+        chosen.select_option(another)
+        tab.locator("#saliency button").click()
+    assert tab.locator('select[name="class"]').input_value() == another
+    assert tab.locator("#overlay").get_attribute("href") != before
+
+
+def test_a_photo_that_the_busy_site_refused_is_sent_again_when_it_says(visit, send_series):
+    window = visit()
+    refused = []
+
+    def refuse_once(route):
+        if refused:
+            return route.continue_()
+        refused.append(route.request.url)
+        return route.fulfill(
+            status=503, headers={"Retry-After": "1"}, content_type="application/problem+json", body="{}"
+        )
+
+    window.page.route("**/clinician/photo", refuse_once)
+    send_series(window)
+    assert len(refused) == 1
+    assert window.page.locator("#rows tr").count() == 4
+    window.complaints[:] = [text for text in window.complaints if "503" not in text]  # the browser tells of it
+
+
+def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):
+    window = visit()
+    send_series(window)
+    assert [cookie["name"] for cookie in window.page.context.cookies()] == ["session"]
+    assert window.page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_the_figures_follow_the_slider_s_form(visit):
+    window = visit()
+    window.open("/en/clinician/operating-points?source=phone")
+    window.page.locator('input[name="prevalence"]').fill("3")
+    window.page.locator("#figures").get_by_text("no photos of this kind").wait_for()
