@@ -226,7 +226,7 @@ def write(
         name: lower-case letters, digits and underscores.
         version: MAJOR.MINOR.PATCH; a version is never overwritten.
         model: a `.keras` file, usually after `half_precision.store_half_precision`; it is copied as it is.
-        spec, calibrations, probes, metadata, report: as in `Bundle`; the dictionaries hold what JSON holds, None for NaN.
+        spec, calibrations, probes, metadata, report: as in `Bundle`; the last two hold what JSON holds, None for NaN.
         golden: from `record_golden` with the same model and spec.
         card, licence: texts of MODEL_CARD.md and LICENSE.
         figures: a directory whose files are copied.

@@ -57,14 +57,11 @@ class Classifier:
     def evidence(self, output: EngineOutput) -> list[Evidence]:
         """Read the network's output: what `interpret` needs, photo by photo."""
         probes = self.bundle.probes
-        if probes is None:
-            scores, sources = energy(output.logits), [SOURCES[0]] * len(output.logits)
-        else:
-            features = pooled(output.feature_map)
-            scores, sources = probes.ood_scores(output.logits, features), probes.sources(features)
+        if probes is not None:
+            return probes.evidence(output.logits, pooled(output.feature_map))
         return [
-            Evidence(tuple(map(float, row)), float(score), source)
-            for row, score, source in zip(output.logits, scores, sources, strict=True)
+            Evidence(tuple(map(float, row)), float(score), SOURCES[0])
+            for row, score in zip(output.logits, energy(output.logits), strict=True)
         ]
 
     def interpret(self, evidence: Evidence, source: str | None = None) -> Prediction:

@@ -254,9 +254,7 @@ def malignancy_score(malignancy: float, calibration: Calibration) -> int:
     return 1 + int(np.searchsorted(calibration.score_thresholds, malignancy, side="right"))
 
 
-def interpret(
-    evidence: Evidence, calibrations: Mapping[str, Calibration], source: str | None = None
-) -> Prediction:
+def interpret(evidence: Evidence, calibrations: Mapping[str, Calibration], source: str | None = None) -> Prediction:
     """Turn what the network said of one photo into its prediction.
 
     Args:

@@ -6,7 +6,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from model_store.prediction import SOURCES, energy
+from model_store.prediction import SOURCES, Evidence, energy
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,14 @@ class Probes:
     def write(self, path: Path) -> None:
         """Write the arrays as float32."""
         np.savez_compressed(path, **{f.name: np.asarray(getattr(self, f.name), np.float32) for f in fields(self)})
+
+    def evidence(self, logits: np.ndarray, features: np.ndarray) -> list[Evidence]:
+        """Put together what `prediction.interpret` needs of N photos: logits (N, 8) and pooled features (N, C)."""
+        scores, sources = self.ood_scores(logits, features), self.sources(features)
+        return [
+            Evidence(tuple(map(float, row)), float(score), source)
+            for row, score, source in zip(logits, scores, sources, strict=True)
+        ]
 
     def sources(self, features: np.ndarray) -> list[str]:
         """Tell dermoscopy from phone photos: features (N, C), a source each."""

@@ -1,16 +1,18 @@
-"""From logits of images that did not train to everything in a bundle's `Calibration`.
+"""From logits of images that did not train to everything in a source's `Calibration`.
 
 The network's logits learn the balanced posterior (see `losses`), as if all diagnoses were equally common. A prior
-turns them into probabilities for a population; the reference population here is the calibration data, whose class
-shares are tempered: raised to a power chosen on validation, since a full prior hides the rare diagnoses and none at
-all overstates them.
+turns them into probabilities for a population; the reference population of a source is its validation and calibration
+images, whose class shares are tempered: raised to a power, since a full prior hides the rare diagnoses and none at all
+overstates them. Method and power are chosen by cross-fitting on those images; no test image takes part.
 """
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import log_softmax, logsumexp
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.model_selection import GroupKFold
 
 from model_store.classes import CODES
 from model_store.prediction import (
@@ -19,7 +21,6 @@ from model_store.prediction import (
     OperatingPoint,
     OutOfDistribution,
     Prior,
-    ood_score,
     probabilities,
     risk,
 )
@@ -28,53 +29,72 @@ from training import metrics, seven
 SET_COVERAGE = 0.95
 ADVICE_SENSITIVITY = 0.95
 PUBLISHED_SENSITIVITIES = {"malignancy_90": 0.90, "malignancy_80": 0.80}
-OOD_FALSE_REJECTION = 0.05
 PRIOR_POWERS = np.round(np.arange(0, 1.01, 0.1), 1)
+METHODS = ("temperature", "bias")
+_FOLDS = 5
+_ERROR_LIMIT = 0.04  # a little below what the issue of the model allows on images that nobody chose on
+_IMAGES_FOR_BIAS = 10  # of every class; with fewer a bias of its own would follow single images
 
 
-def fit(
-    logits: np.ndarray,
-    labels: np.ndarray,
-    validation_logits: np.ndarray,
-    validation_labels: np.ndarray,
-) -> tuple[Calibration, list[dict[str, float]]]:
-    """Fit the whole calibration.
+@dataclass(frozen=True)
+class Images:
+    """Images of one source that did not train, N of them.
+
+    Attributes:
+        source: one of `prediction.SOURCES`.
+        logits: shape (N, 8).
+        labels: shape (N,), int.
+        lesions, patients: shape (N,), whatever tells them apart.
+    """
+
+    source: str
+    logits: np.ndarray
+    labels: np.ndarray
+    lesions: np.ndarray
+    patients: np.ndarray
+
+
+def fit(images: Images, out_of_distribution: OutOfDistribution) -> tuple[Calibration, list[dict]]:
+    """Fit the whole calibration of a source.
+
+    For dermoscopy the mean of balanced accuracy (seven classes) and accuracy decides among the candidates whose
+    calibration error is at most 0.04; for phone photos balanced accuracy alone, since nobody knows which mix of
+    diagnoses people with phones have. Each figure is averaged with those of the neighbouring powers, so that no
+    single image decides.
 
     Args:
-        logits, labels: the calibration split, shapes (N, 8) and (N,): the temperature is fitted on these.
-        validation_logits, validation_labels: the validation split: the prior's power is chosen on these. Prediction
-            sets, operating points and the out-of-distribution threshold take both splits together, for the sake of
-            the rare classes.
+        images: of the validation and the calibration split.
+        out_of_distribution: goes into the calibration as it is.
 
     Returns:
-        The calibration, and a row for each power that was tried: power, temperature, accuracy, balanced_accuracy
-        (both of the seven ISIC 2018 classes) and calibration error on validation.
+        The calibration, and a row for each candidate: method, power, accuracy, balanced_accuracy, calibration_error,
+        log_loss (all cross-fitted by patient) and chosen.
     """
-    shares = np.bincount(labels, minlength=len(CODES)) + 0.5
-    log_shares = np.log(shares / shares.sum())
-    tried = [_try(power, log_shares, logits, labels, validation_logits, validation_labels) for power in PRIOR_POWERS]
-    best = max(tried, key=lambda row: row["accuracy"] + row["balanced_accuracy"])
-    bias = best["power"] * log_shares
-    prior = np.exp(bias - logsumexp(bias))
-    all_logits, all_labels = np.concatenate([logits, validation_logits]), np.concatenate([labels, validation_labels])
+    tried = [_try(images, method, power) for method in _methods(images.labels) for power in PRIOR_POWERS]
+    best = max(_candidates(images.source, tried), key=lambda row: _merit(images.source, row, tried))
+    for row in tried:
+        row["chosen"] = row is best
+    scale, bias = _fit(best["method"], best["power"], images.logits, images.labels, _log_shares(images.labels))
+    measured_on = f"{images.source}, calibration and validation"
     calibration = Calibration(
-        temperature=best["temperature"],
-        bias=tuple(float(b) for b in bias),
-        prior=Prior(f"calibration split's class shares to the power {best['power']:.1f}", tuple(map(float, prior))),
+        temperature=1 / scale,
+        bias=tuple(map(float, bias)),
+        prior=_prior(images, best["power"]),
         set_coverage=SET_COVERAGE,
         set_thresholds=(0.0,) * len(CODES),
         operating_points=tuple(
             OperatingPoint(name, of_risk, 0.0, 1.0, 0.0, 0, "") for name, of_risk in ADVICE_POINTS.items()
         ),
-        out_of_distribution=OutOfDistribution(
-            "energy", float(np.quantile(ood_score(all_logits), 1 - OOD_FALSE_REJECTION))
-        ),
+        out_of_distribution=out_of_distribution,
+        score_thresholds=(0.0,) * 9,
     )
-    all_probabilities = probabilities(all_logits, calibration)
+    stated = probabilities(images.logits, calibration)
+    deciles = np.quantile(risk(stated, "malignancy"), np.arange(1, 10) / 10)
     return dataclasses.replace(
         calibration,
-        set_thresholds=set_thresholds(all_probabilities, all_labels, SET_COVERAGE),
-        operating_points=operating_points(all_probabilities, all_labels),
+        set_thresholds=set_thresholds(stated, images.labels, SET_COVERAGE),
+        operating_points=operating_points(stated, images.labels, images.lesions, measured_on),
+        score_thresholds=tuple(map(float, deciles)),
     ), tried
 
 
@@ -93,14 +113,35 @@ def temperature(logits: np.ndarray, labels: np.ndarray, bias: np.ndarray) -> flo
     """
 
     def loss(log_temperature: float) -> float:
-        scaled = log_softmax(logits / np.exp(log_temperature) + bias, axis=1)
-        return -float(scaled[np.arange(len(labels)), labels].mean())
+        return _log_loss(logits / np.exp(log_temperature) + bias, labels)
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
 
+def scale_and_bias(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """The scale and the 8 biases with the smallest negative log-likelihood of softmax(logits * scale + biases).
+
+    Source: Alexandari et al. 2020, "Maximum Likelihood with Bias-Corrected Calibration is Hard-To-Beat at Label Shift
+    Adaptation"; it is vector scaling with one scale for all classes.
+    """
+
+    def loss(values: np.ndarray) -> tuple[float, np.ndarray]:
+        scale, bias = np.exp(values[0]), values[1:]
+        scaled = logits * scale + bias
+        gradient = softmax(scaled, axis=1)
+        gradient[np.arange(len(labels)), labels] -= 1
+        by_scale = (gradient * logits).sum() * scale / len(labels)
+        return _log_loss(scaled, labels), np.append(by_scale, gradient.mean(axis=0))
+
+    found = minimize(loss, np.zeros(1 + len(CODES)), jac=True, method="L-BFGS-B").x
+    return float(np.exp(found[0])), found[1:] - found[1:].mean()
+
+
 def set_thresholds(class_probabilities: np.ndarray, labels: np.ndarray, coverage: float) -> tuple[float, ...]:
     """A threshold for each class that at least `coverage` of its own images reach.
+
+    Classes with too few images to promise that share one threshold, promised over all of them together; the rarest
+    other class joins them until they are enough.
 
     Args:
         class_probabilities: shape (N, 8), calibrated.
@@ -108,43 +149,60 @@ def set_thresholds(class_probabilities: np.ndarray, labels: np.ndarray, coverage
         coverage: in (0, 1).
 
     Returns:
-        8 probabilities; 0 for a class with too few images to promise anything, which so is in every set.
+        8 probabilities; all 0 where all images together are too few.
 
     Source: Vovk 2012, "Conditional validity of inductive conformal predictors", label-conditional.
     """
-    thresholds = []
-    for k in range(len(CODES)):
-        own = np.sort(class_probabilities[labels == k, k])
-        rank = int(np.floor((1 - coverage) * (len(own) + 1)))
-        thresholds.append(float(own[rank - 1]) if rank > 0 else 0.0)
-    return tuple(thresholds)
+    counts = np.bincount(labels, minlength=len(CODES))
+    needed = int(np.ceil(1 / (1 - coverage) - 1e-9)) - 1
+    shared = [k for k in range(len(CODES)) if counts[k] < needed]
+    for k in np.argsort(counts, kind="stable"):
+        if shared and k not in shared and counts[shared].sum() < needed:
+            shared.append(int(k))
+    groups = [[k] for k in range(len(CODES)) if k not in shared] + ([shared] if shared else [])
+    thresholds = np.zeros(len(CODES))
+    for group in groups:
+        rows = np.flatnonzero(np.isin(labels, group))
+        own = np.sort(class_probabilities[rows, labels[rows]])
+        rank = int(np.floor((1 - coverage) * (len(own) + 1) + 1e-9))
+        thresholds[group] = own[rank - 1] if rank > 0 else 0.0
+    return tuple(map(float, thresholds))
 
 
-def operating_points(class_probabilities: np.ndarray, labels: np.ndarray) -> tuple[OperatingPoint, ...]:
-    """Thresholds at the wanted sensitivities, each with the specificity that it costs on the same images."""
+def operating_points(
+    class_probabilities: np.ndarray, labels: np.ndarray, lesions: np.ndarray, measured_on: str
+) -> tuple[OperatingPoint, ...]:
+    """Thresholds at the wanted sensitivities, each with the specificity that it costs on the same images.
+
+    Args:
+        class_probabilities: shape (N, 8), calibrated.
+        labels, lesions: shape (N,); the 95 % intervals are by lesion.
+        measured_on: name of these images.
+
+    Returns:
+        Those of the advice, then `PUBLISHED_SENSITIVITIES`; where no image shows the risk, the threshold is 0.
+    """
     wanted = {name: (of_risk, ADVICE_SENSITIVITY) for name, of_risk in ADVICE_POINTS.items()}
     wanted |= {name: ("malignancy", share) for name, share in PUBLISHED_SENSITIVITIES.items()}
     points = []
     for name, (of_risk, share) in wanted.items():
         scores, positive = risk(class_probabilities, of_risk), has_risk(labels, of_risk)
         threshold = metrics.threshold_for_sensitivity(scores, positive, share)
+        reached = scores >= threshold
         points.append(
-            measure(
-                OperatingPoint(name, of_risk, threshold, 0, 0, 0, ""), scores, positive, "calibration and validation"
+            OperatingPoint(
+                name,
+                of_risk,
+                threshold,
+                metrics.sensitivity(scores, positive, threshold),
+                metrics.specificity(scores, positive, threshold),
+                len(scores),
+                measured_on,
+                metrics.share_interval(reached[positive], lesions[positive]),
+                metrics.share_interval(~reached[~positive], lesions[~positive]),
             )
         )
     return tuple(points)
-
-
-def measure(point: OperatingPoint, scores: np.ndarray, positive: np.ndarray, measured_on: str) -> OperatingPoint:
-    """The same point with the figures that it has on another set: both arrays of shape (N,)."""
-    return dataclasses.replace(
-        point,
-        sensitivity=metrics.sensitivity(scores, positive, point.threshold),
-        specificity=metrics.specificity(scores, positive, point.threshold),
-        n=len(scores),
-        measured_on=measured_on,
-    )
 
 
 def has_risk(labels: np.ndarray, name: str) -> np.ndarray:
@@ -152,22 +210,67 @@ def has_risk(labels: np.ndarray, name: str) -> np.ndarray:
     return risk(np.eye(len(CODES)), name)[labels] > 0
 
 
-def _try(
-    power: float,
-    log_shares: np.ndarray,
-    logits: np.ndarray,
-    labels: np.ndarray,
-    validation_logits: np.ndarray,
-    validation_labels: np.ndarray,
-) -> dict[str, float]:
-    bias = power * log_shares
-    fitted = temperature(logits, labels, bias)
-    answers = np.exp(log_softmax(validation_logits / fitted + bias, axis=1))
-    matrix = seven.confusion(answers, validation_labels)
+def _methods(labels: np.ndarray) -> tuple[str, ...]:
+    return METHODS if np.bincount(labels, minlength=len(CODES)).min() >= _IMAGES_FOR_BIAS else METHODS[:1]
+
+
+def _log_shares(labels: np.ndarray) -> np.ndarray:
+    shares = np.bincount(labels, minlength=len(CODES)) + 0.5
+    return np.log(shares / shares.sum())
+
+
+def _prior(images: Images, power: float) -> Prior:
+    values = tuple(map(float, softmax(power * _log_shares(images.labels))))
+    if power == 0:
+        return Prior("all eight diagnoses equally common", values)
+    return Prior(f"class shares of the {images.source} images for calibration, to the power {power:.1f}", values)
+
+
+def _fit(
+    method: str, power: float, logits: np.ndarray, labels: np.ndarray, log_shares: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Scale and biases of one method, for the prior with this power."""
+    if method == "temperature":
+        return 1 / temperature(logits, labels, power * log_shares), power * log_shares
+    scale, bias = scale_and_bias(logits, labels)
+    return scale, bias + (power - 1) * log_shares
+
+
+def _try(images: Images, method: str, power: float) -> dict:
+    log_shares = _log_shares(images.labels)
+    answers = np.empty((len(images.labels), len(CODES)))
+    for some, others in GroupKFold(_FOLDS, shuffle=True, random_state=0).split(answers, groups=images.patients):
+        scale, bias = _fit(method, power, images.logits[some], images.labels[some], log_shares)
+        answers[others] = softmax(images.logits[others] * scale + bias, axis=1)
+    matrix = (
+        seven.confusion(answers, images.labels)
+        if images.source == "dermoscopy"
+        else metrics.confusion(images.labels, answers.argmax(axis=1), len(CODES))
+    )
     return {
+        "method": method,
         "power": float(power),
-        "temperature": fitted,
         "accuracy": metrics.accuracy(matrix),
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
-        "calibration_error": metrics.expected_calibration_error(answers, validation_labels),
+        "calibration_error": metrics.expected_calibration_error(answers, images.labels),
+        "log_loss": _log_loss(np.log(answers + 1e-12), images.labels),
     }
+
+
+def _candidates(source: str, tried: list[dict]) -> list[dict]:
+    if source != "dermoscopy":
+        return tried
+    good = [row for row in tried if row["calibration_error"] <= _ERROR_LIMIT]
+    return good or [min(tried, key=lambda row: row["calibration_error"])]
+
+
+def _merit(source: str, row: dict, tried: list[dict]) -> float:
+    near = [other for other in tried if other["method"] == row["method"] and abs(other["power"] - row["power"]) < 0.11]
+    balanced = float(np.mean([other["balanced_accuracy"] for other in near]))
+    if source != "dermoscopy":
+        return balanced
+    return (balanced + float(np.mean([other["accuracy"] for other in near]))) / 2
+
+
+def _log_loss(scaled: np.ndarray, labels: np.ndarray) -> float:
+    return -float(log_softmax(scaled, axis=1)[np.arange(len(labels)), labels].mean())

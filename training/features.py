@@ -63,7 +63,6 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
     """
     tie(folder, data.table)
     model = None
-    width = None
     key = hashlib.sha256(f"{_file_digest(model_file)} {_table_digest(data.table)} {spec}".encode()).hexdigest()[:12]
     file = folder / f"answers_{key}.npy"
     if not file.exists():
@@ -86,14 +85,23 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
     return Answers(found[:, 1 : 1 + len(CODES)], found[:, 1 + len(CODES) :])
 
 
-def of_photos(model_file: Path, photos: Sequence[np.ndarray], spec: InputSpec) -> Answers:
-    """Ask about photos of any size, each uint8 (H, W, 3)."""
+def of_photos(model_file: Path, photos: Sequence[np.ndarray], spec: InputSpec, folder: Path) -> Answers:
+    """Ask about photos of any size, each uint8 (H, W, 3); what was asked before is read from the run's folder."""
+    digest = hashlib.sha256(f"{_file_digest(model_file)} {spec}".encode())
+    for photo in photos:
+        digest.update(photo.tobytes())
+    file = folder / f"answers_photos_{digest.hexdigest()[:12]}.npz"
+    if file.exists():
+        with np.load(file) as kept:
+            return Answers(kept["logits"], kept["features"])
     model = keras.saving.load_model(model_file, compile=False)
     parts = [
         _ask(model, [prepare(photo, spec) for photo in photos[start : start + _BATCH]])
-        for start in tqdm(range(0, len(photos), _BATCH), desc="strangers", unit="batch", mininterval=5)
+        for start in tqdm(range(0, len(photos), _BATCH), desc="photos", unit="batch", mininterval=5)
     ]
-    return Answers(np.concatenate([p.logits for p in parts]), np.concatenate([p.features for p in parts]))
+    found = Answers(np.concatenate([p.logits for p in parts]), np.concatenate([p.features for p in parts]))
+    np.savez(file, logits=found.logits, features=found.features)
+    return found
 
 
 def _ask(model: keras.Model, inputs: list[np.ndarray]) -> Answers:

@@ -1,33 +1,41 @@
 """The steps after training; each reads and writes files in the run's folder, so that each can be rerun alone."""
 
+import dataclasses
 import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from model_store.prediction import Calibration
-from training import calibration, evaluate, export
+from model_store.prediction import SOURCES, Calibration
+from training import calibration, gate
 from training.configs.recipe import Recipe
 from training.fit import Data
 
 
-def calibrate(recipe: Recipe, data: Data, folder: Path) -> Calibration:
-    """Fit probabilities, sets and thresholds; writes `calibration.json` and `prior_powers.csv`."""
-    logits, rows = _answers(recipe, data, folder, "calibration", "dermoscopy")
-    validation_logits, validation_rows = _answers(recipe, data, folder, "validation", "dermoscopy")
-    fitted, tried = calibration.fit(logits, rows.label.to_numpy(), validation_logits, validation_rows.label.to_numpy())
-    _write_json(folder / "calibration.json", fitted.to_dict())
-    pd.DataFrame(tried).to_csv(folder / "prior_powers.csv", index=False)
+def calibrate(recipe: Recipe, data: Data, folder: Path) -> dict[str, Calibration]:
+    """Fit probabilities, sets and thresholds for each source.
+
+    Writes `calibration.json`, `calibration_methods.csv` (what was compared) and what `gate.fit` writes. A source
+    without images is given the calibration of dermoscopy, and its operating points say so.
+    """
+    strange = gate.fit(recipe, data, folder)
+    fitted, tried = {}, []
+    for source in SOURCES:
+        rows = np.flatnonzero(data.table.split.isin(gate.NOT_TRAINED) & (data.table.kind == source))
+        if not len(rows):
+            fitted[source] = dataclasses.replace(fitted[SOURCES[0]], out_of_distribution=strange[source])
+            continue
+        table = data.table.iloc[rows]
+        images = calibration.Images(
+            source,
+            gate.real(recipe, data, folder, rows).answers.logits.astype(np.float64),
+            *(table[column].to_numpy() for column in ("label", "lesion", "patient")),
+        )
+        fitted[source], candidates = calibration.fit(images, strange[source])
+        tried += [{"source": source, **row} for row in candidates]
+    content = {source: fitted[source].to_dict() for source in SOURCES}
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "calibration.json").write_text(text + "\n", encoding="utf-8")
+    pd.DataFrame(tried).to_csv(folder / "calibration_methods.csv", index=False)
     return fitted
-
-
-def _answers(recipe: Recipe, data: Data, folder: Path, split: str, kind: str) -> tuple[np.ndarray, pd.DataFrame]:
-    numbers = np.flatnonzero((data.table.split == split) & (data.table.kind == kind))
-    model = export.served_network(recipe, folder)
-    logits = evaluate.answers(model, data.pixels, numbers, recipe.input, folder / "answers.npy")
-    return logits, data.table.iloc[numbers]
-
-
-def _write_json(file: Path, content: dict) -> None:
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -126,9 +126,7 @@ def test_the_probe_chooses_the_calibration_unless_the_sender_said_where_the_phot
     for by_probe, said, used in (("phone", None, "phone"), ("phone", "dermoscopy", "dermoscopy")):
         prediction = interpret(evidence(logits, source=by_probe), calibrations, said)
         assert prediction.source == used
-        np.testing.assert_array_equal(
-            prediction.probabilities, probabilities(logits[None], calibrations[used])[0]
-        )
+        np.testing.assert_array_equal(prediction.probabilities, probabilities(logits[None], calibrations[used])[0])
     with pytest.raises(ValueError, match="unknown source"):
         interpret(evidence(logits), calibrations, "telescope")
 
