@@ -1,11 +1,12 @@
 # `make help` lists the targets. A fresh machine needs Python 3.11, make and git; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench lint lock train-smoke screenshots clean browser translations fuzz load
+.PHONY: help serve test bench lint lock train-smoke screenshots clean browser translations fuzz load audit sbom services
 
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/uv pip install --python $(BIN)/python --require-hashes
+BANDIT = $(BIN)/bandit --quiet --recursive -ll app model_store wsgi.py gunicorn_worker.py
 LOCK = $(BIN)/uv pip compile --quiet --generate-hashes --python-version 3.11 --python-platform linux \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
@@ -17,14 +18,23 @@ serve: $(VENV)/.serving ## Set up what is missing, convert the network once, ser
 		--bundle "$${SKIN_BUNDLE:-efficientnet_b4_isic2019}" --cache "$${SKIN_CACHE:-$$HOME/.cache/skin-check}" || true; esac
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi
 
-test: $(VENV)/.dev $(VENV)/.scorer browser lint ## Set up what is missing, then run the checks and every test.
+test: $(VENV)/.dev $(VENV)/.scorer browser services lint ## Set up what is missing, then run the checks and every test.
 	$(BIN)/pytest
 
 bench: $(VENV)/.dev ## Measure engines, a whole request, throughput, start and memory, into benchmarks/results.json.
 	$(BIN)/python -m benchmarks
 
-lint: $(VENV)/.dev ## Check the code's style.
+lint: $(VENV)/.dev ## Check the code's style, and what serves for unsafe constructs.
 	$(BIN)/ruff check .
+	$(BANDIT)
+
+audit: $(VENV)/.dev ## Look for unsafe constructs, and for known weaknesses of the pinned packages (needs the internet).
+	$(BANDIT)
+	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.txt
+
+sbom: $(VENV)/.dev ## Write what serving is made of into sbom.json (CycloneDX).
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible \
+		--output-format JSON --output-file sbom.json
 
 train-smoke: $(VENV)/.training ## Go through all of training on a few generated images, into runs/smoke.
 	rm -rf runs/smoke
@@ -87,4 +97,12 @@ browser:
 	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	fi
+
+# The tests of the limits need Redis, those of the alerts Prometheus's promtool; skipped, and said, where they are missing.
+services:
+	@if ! { command -v redis-server && command -v promtool; } >/dev/null && [ "$$(id -u)" = 0 ] \
+		&& command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends redis-server prometheus >/dev/null; \
 	fi

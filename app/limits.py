@@ -44,7 +44,7 @@ def client_key() -> str:
 
     Of an IPv6 address the first 64 bits count, since one client has all the others.
     """
-    address = ipaddress.ip_address((request.remote_addr or "0.0.0.0").partition("%")[0])
+    address = ipaddress.ip_address((request.remote_addr or "127.0.0.1").partition("%")[0])
     if address.version == 6:
         address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
     key = str(current_app.secret_key).encode()

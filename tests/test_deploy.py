@@ -1,0 +1,172 @@
+"""What operators deploy is valid, safe by default, and speaks of settings and metrics that exist."""
+
+import dataclasses
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+import yaml
+from flask import Flask
+
+from app import operations
+from app.config import Config
+from app.observability import Metrics
+from app.problems import PROBLEMS
+
+ROOT = Path(__file__).parent.parent
+DEPLOY = ROOT / "deploy"
+MONITORING = DEPLOY / "monitoring"
+MANIFESTS = [
+    document
+    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
+]
+COMPOSE = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))
+ALERTS = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+DASHBOARD = json.loads((MONITORING / "grafana" / "skin-check.json").read_text(encoding="utf-8"))
+PODS = [manifest for manifest in MANIFESTS if manifest["kind"] == "Deployment"]
+VARIABLES = {field.metadata["variable"] for field in dataclasses.fields(Config)}
+
+
+def name_of(manifest: dict) -> str:
+    return f"{manifest['kind']} {manifest['metadata']['name']}"
+
+
+def manifest(kind: str, name: str = "site") -> dict:
+    (found,) = [m for m in MANIFESTS if (m["kind"], m["metadata"]["name"]) == (kind, name)]
+    return found
+
+
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
+def test_a_manifest_fits_the_schema_of_the_kubernetes_api(manifest):
+    kubernetes_validate.validate(manifest, "1.31", strict=True)
+
+
+@pytest.mark.parametrize("deployment", PODS, ids=name_of)
+def test_no_container_runs_as_root_writes_its_root_or_gains_rights(deployment):
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["automountServiceAccountToken"] is False
+    # Kubernetes would name its Services in variables that begin like our settings.
+    assert pod["enableServiceLinks"] is False
+    for volume in pod["volumes"]:
+        assert volume["emptyDir"]["medium"] == "Memory"
+    for container in pod["containers"]:
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+        assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+        assert {"readinessProbe", "livenessProbe"} <= container.keys()
+        assert {"requests", "limits"} <= container["resources"].keys()
+
+
+def test_the_pods_are_those_that_service_budget_policy_and_autoscaler_mean():
+    labels = manifest("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert manifest("Service")["spec"]["selector"] == labels
+    assert manifest("PodDisruptionBudget")["spec"]["selector"]["matchLabels"] == labels
+    assert manifest("NetworkPolicy")["spec"]["podSelector"]["matchLabels"] == labels
+    assert manifest("HorizontalPodAutoscaler")["spec"]["scaleTargetRef"]["name"] == "site"
+
+
+def test_the_probes_are_addresses_of_the_site():
+    site = Flask(__name__)
+    site.register_blueprint(operations.blueprint)
+    addresses = {rule.rule for rule in site.url_map.iter_rules()}
+    (container,) = manifest("Deployment")["spec"]["template"]["spec"]["containers"]
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert container[probe]["httpGet"]["path"] in addresses
+
+
+def test_every_setting_that_a_deployment_names_exists():
+    named = set(manifest("ConfigMap")["data"]) | set(COMPOSE["services"]["site"]["environment"])
+    example = (DEPLOY / "compose" / "site.env.example").read_text(encoding="utf-8")
+    named |= set(re.findall(r"^(SKIN_\w+)=", example, re.MULTILINE))
+    assert named <= VARIABLES
+
+
+def test_the_settings_of_both_deployments_are_accepted():
+    for values in (manifest("ConfigMap")["data"], COMPOSE["services"]["site"]["environment"]):
+        assert Config.from_environment(values).proxies == 1
+
+
+def test_with_compose_the_site_is_reached_through_the_proxy_alone_and_writes_nothing():
+    services = COMPOSE["services"]
+    assert [name for name, service in services.items() if "ports" in service] == ["proxy", "grafana"]
+    assert all(port.startswith("127.0.0.1:") for port in services["grafana"]["ports"])
+    assert services["site"]["read_only"] is True
+    assert "volumes" not in services["site"]
+    assert services["site"]["cap_drop"] == ["ALL"]
+
+
+def test_every_file_that_compose_mounts_exists():
+    for service in COMPOSE["services"].values():
+        for mount in service.get("volumes", []):
+            source = mount.split(":")[0]
+            if source.startswith("."):
+                assert (DEPLOY / "compose" / source).exists(), mount
+
+
+def exposed() -> set[str]:
+    """Every name that the site's metrics have in an expression."""
+    metrics = Metrics()
+    names = {"up"}
+    for family in metrics.registry.collect():
+        names |= {family.name, *(sample.name for sample in family.samples)}
+        suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
+        names |= {family.name + suffix for suffix in suffixes.get(family.type, [])}
+    return names
+
+
+def expressions() -> dict[str, str]:
+    panels = {
+        f"{panel['title']} {target['refId']}": target["expr"]
+        for panel in DASHBOARD["panels"]
+        for target in panel["targets"]
+    }
+    return {rule["alert"]: rule["expr"] for rule in ALERTS} | panels
+
+
+@pytest.mark.parametrize("name", expressions())
+def test_alerts_and_dashboard_ask_for_metrics_that_the_site_has(name):
+    asked = set(re.findall(r"\b(?:skin_\w+|process_\w+|up)\b", expressions()[name]))
+    assert asked
+    assert asked <= exposed()
+
+
+def test_the_autoscaler_s_metric_exists():
+    (metric,) = manifest("HorizontalPodAutoscaler")["spec"]["metrics"]
+    assert metric["pods"]["metric"]["name"] in exposed()
+    adapter = yaml.safe_load((MONITORING / "prometheus-adapter.yml").read_text(encoding="utf-8"))
+    assert [rule["name"]["as"] for rule in adapter["rules"]["custom"]] == [metric["pods"]["metric"]["name"]]
+
+
+def test_every_outcome_that_an_alert_names_is_a_problem():
+    for expression in expressions().values():
+        for outcomes in re.findall(r'outcome=~?"([^"]+)"', expression):
+            assert set(outcomes.split("|")) <= PROBLEMS.keys()
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
+def test_the_guide_says_what_to_do_when_an_alert_fires(rule):
+    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    assert f"| `{rule['alert']}` |" in guide
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "rules", "alerts.yml"], ["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]],
+    ids=" ".join,
+)
+def test_prometheus_itself_accepts_configuration_and_alerts_and_fires_them(arguments):
+    result = subprocess.run(["promtool", *arguments], cwd=MONITORING, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_every_panel_of_the_dashboard_has_its_own_place():
+    places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in DASHBOARD["panels"]]
+    assert len(set(places)) == len(places)
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(places)
