@@ -8,18 +8,18 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from model_store import bundle, comparison, engines
+from model_store import bundle, comparison, engines, upgrade
 from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.engines import cache
 from model_store.errors import ModelStoreError, PhotoError
-from model_store.images import open_photo
+from model_store.images import Photo, open_photo
 from model_store.prediction import Prediction
 from model_store.quality import Quality, assess
 
@@ -38,6 +38,7 @@ examples:
   python -m model_store predict photos/ --output predictions.csv --details
   python -m model_store predict a.jpg b.heic --output predictions.csv --bundle efficientnet_b4_isic2019/1.0.0
   python -m model_store predict archive/ --output part-3.csv --shard 3/8
+  python -m model_store compare efficientnet_b4_isic2019/1.0.0 efficientnet_b4_isic2019/2.0.0
   python -m model_store compare-engines photos/ --output benchmarks/engines.json
 """
 
@@ -94,6 +95,17 @@ def _parser() -> argparse.ArgumentParser:
         "build", parents=[chosen], help="convert a bundle's network for OpenVINO, unless that was done before"
     )
     build.set_defaults(run=build_engine)
+
+    upgraded = commands.add_parser(
+        "compare",
+        help="show what changes for the same photos from one bundle to another",
+        description="Answers the golden photos of both bundles, and photos of yours, with both, a line each: the first "
+        "diagnosis, the operating points reached, the gate's refusal, and the largest difference of a probability.",
+    )
+    upgraded.add_argument("old", metavar="OLD", help="NAME, NAME/VERSION or a directory")
+    upgraded.add_argument("new", metavar="NEW", help="the same")
+    upgraded.add_argument("photos", nargs="*", type=Path, metavar="PHOTO", help="photos and folders of yours, if any")
+    upgraded.set_defaults(run=compare_bundles)
 
     compare = commands.add_parser(
         "compare-engines",
@@ -179,6 +191,35 @@ def build_engine(options: argparse.Namespace) -> int:
         f"{found.name}/{found.version} is ready for OpenVINO in {cache.get(found.path / bundle.MODEL, options.cache)}"
     )
     return 0
+
+
+def compare_bundles(options: argparse.Namespace) -> int:
+    """Print what each photo gets from either bundle, and how many differ; 1 if a photo is unusable."""
+    old, new = (Classifier.load(bundle.find(name)) for name in (options.old, options.new))
+    problems = _Problems()
+    photos = chain(upgrade.golden_photos((old, new)), _opened(_photos(options.photos, problems), problems))
+    changes = list(upgrade.compare(old, new, photos))
+    for change in changes:
+        sides = " -> ".join(_side(reading) for reading in (change.old, change.new))
+        mark = "!" if change.matters else " "
+        print(f"{mark} {change.photo}: {sides}, probabilities differ by up to {change.difference:.4f}")
+    print(f"{sum(change.matters for change in changes)} of {len(changes)} photos get another answer.")
+    return 1 if problems.count else 0
+
+
+def _side(reading: upgrade.Reading) -> str:
+    reached = "+".join(reading.reached) or "nothing reached"
+    return f"{reading.first} ({reached}{', refused: ' + reading.refusal if reading.refusal else ''})"
+
+
+def _opened(paths: list[Path], problems: "_Problems") -> Iterator[tuple[str, Photo]]:
+    for path in paths:
+        try:
+            yield path.name, open_photo(_read(path))
+        except PhotoError as error:
+            problems.say(path, str(error))
+        except OSError as error:
+            problems.say(path, error.strerror or "cannot be read")
 
 
 def compare_engines(options: argparse.Namespace) -> int:
