@@ -9,11 +9,12 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import networks, photos
-from benchmarks.site import Site, throughput
+from benchmarks import networks, photos, throughput
+from benchmarks.site import Site
 from model_store import bundle, cpus
 from model_store.comparison import processor
 from model_store.engines import cache
@@ -60,6 +61,7 @@ def measure(path: Path, cache_root: Path, rounds: int, seconds: float) -> dict:
     folder = cache.get(path / bundle.MODEL, cache_root)
     alone = networks.Networks(path / bundle.MODEL, folder)
     network_ms = alone.times_ms(rounds)
+    rates = _rates(alone, seconds, lambda clients: throughput.of_queue(alone.engine, alone.photo[0], clients, seconds))
     # The libraries of the reference stay in this process, whose memory is not measured.
     with tempfile.TemporaryDirectory() as home:
         ready_s = [_ready_s(path, cache_root, home) for _ in range(3)]
@@ -70,7 +72,8 @@ def measure(path: Path, cache_root: Path, rounds: int, seconds: float) -> dict:
                 for name, megapixels in (("1mp", 1), ("12mp", 12))
             }
             idle_mb = site.resident_mb()
-            rates = _rates(site, alone, seconds)
+            photo = photos.jpeg(1)
+            site_rates = _rates(alone, seconds, lambda clients: throughput.of_site(site, photo, clients, seconds))
             loaded_mb = site.resident_mb()
         finally:
             site.stop()
@@ -84,7 +87,9 @@ def measure(path: Path, cache_root: Path, rounds: int, seconds: float) -> dict:
         "resident_mb": max(idle_mb, loaded_mb),
         "network_ms": network_ms,
         "requests": requests,
+        # Prepared photos that wait in the site's queue; then whole requests, whose clients share the processors.
         "throughput": rates,
+        "site_throughput": site_rates,
         "resident_idle_mb": idle_mb,
         "resident_loaded_mb": loaded_mb,
         "bundle": f"{found.name}/{found.version}",
@@ -123,13 +128,12 @@ def _request(site: Site, alone: networks.Networks, photo: bytes, rounds: int) ->
     }
 
 
-def _rates(site: Site, alone: networks.Networks, seconds: float) -> dict[str, dict[str, float]]:
+def _rates(alone: networks.Networks, seconds: float, throughput: Callable[[int], tuple[float, float]]) -> dict:
     """Give photos a second by number of clients, each beside the direct rate taken just before and just after it."""
-    photo = photos.jpeg(1)
     rates = {}
     direct = alone.direct_rate(seconds)
     for clients in CLIENTS:
-        answered, refused = throughput(site, photo, clients, seconds)
+        answered, refused = throughput(clients)
         again = alone.direct_rate(seconds)
         mean = (direct + again) / 2
         rates[str(clients)] = {
@@ -148,12 +152,13 @@ def table(results: dict) -> str:
     for name, request in results["requests"].items():
         stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in request["stages_ms"].items())
         lines += ["", f"one request, {name:5} {request['request_ms']:21.1f} ms  ({stages})"]
-    lines.append("")
-    for clients, rate in results["throughput"].items():
-        lines.append(
-            f"{clients:>2} clients {rate['per_second']:24.1f} photos/s  ({rate['over_direct']:.2f} of the direct rate; "
-            f"{rate['refused_per_second']:.1f} refused)"
-        )
+    for name, rates in (("queue", results["throughput"]), ("site", results["site_throughput"])):
+        lines.append("")
+        for clients, rate in rates.items():
+            lines.append(
+                f"{name:5} {clients:>2} clients {rate['per_second']:18.1f} photos/s  "
+                f"({rate['over_direct']:.2f} of the direct rate; {rate['refused_per_second']:.1f} refused)"
+            )
     idle, loaded = results["resident_idle_mb"], results["resident_loaded_mb"]
     lines += ["", f"resident {idle:25.0f} MB idle, {loaded:.0f} MB under load"]
     lines.append("")

@@ -23,24 +23,29 @@ class Networks:
     Args:
         model_path: the bundle's `model.keras`.
         folder: with its conversion, from `model_store.engines.cache`.
+
+    Attributes:
+        engine: the one that is served.
+        photo: float32 (1, H, W, 3), as the engines take it.
     """
 
     def __init__(self, model_path: Path, folder: Path) -> None:
         model = keras.saving.load_model(model_path, compile=False)
         engine, reference = OpenVINOEngine(model_path, folder), TensorFlowEngine(model_path)
         half = OpenVINOEngine(model_path, folder, "bf16")
-        self._photo = np.random.default_rng(0).integers(0, 256, (1, *reference.shape)).astype(np.float32)
+        self.photo = np.random.default_rng(0).integers(0, 256, (1, *reference.shape)).astype(np.float32)
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
         core = ov.Core()
         latency = core.compile_model(folder / NETWORK, "CPU", {**settings, "PERFORMANCE_HINT": "LATENCY"})
         self._rate = core.compile_model(folder / NETWORK, "CPU", {**settings, "PERFORMANCE_HINT": "THROUGHPUT"})
         request = latency.create_infer_request()
+        self.engine = engine
         self._ways: dict[str, Callable] = {
-            "tensorflow": lambda: reference.run(self._photo),
-            "openvino": lambda: engine.run(self._photo),
-            "openvino_bf16": lambda: half.run(self._photo),
-            "openvino_direct": lambda: request.infer([self._photo]),
-            "keras_predict": lambda: model.predict(self._photo, verbose=0),
+            "tensorflow": lambda: reference.run(self.photo),
+            "openvino": lambda: engine.run(self.photo),
+            "openvino_bf16": lambda: half.run(self.photo),
+            "openvino_direct": lambda: request.infer([self.photo]),
+            "keras_predict": lambda: model.predict(self.photo, verbose=0),
         }
         for run in self._ways.values():
             for _ in range(WARM_UP):
@@ -62,7 +67,7 @@ class Networks:
         jobs = ov.AsyncInferQueue(self._rate)
         done, start = 0, time.perf_counter()
         while time.perf_counter() - start < seconds:
-            jobs.start_async([self._photo], share_inputs=True)
+            jobs.start_async([self.photo], share_inputs=True)
             done += 1
         jobs.wait_all()
         return done / (time.perf_counter() - start)

@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -136,36 +135,3 @@ class Client:
         response = self._connection.getresponse()
         response.read()
         return response.status
-
-
-def throughput(site: Site, photo: bytes, clients: int, seconds: float) -> tuple[float, float]:
-    """Let several clients send one photo after another by the form.
-
-    Returns:
-        How many a second were answered with 200, and how many with 503.
-
-    Raises:
-        RuntimeError: another status came.
-    """
-    statuses: list[int] = []
-    barrier = threading.Barrier(clients + 1)
-
-    def send() -> None:
-        client = site.connect()
-        client.send_form(photo)
-        barrier.wait()
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            statuses.append(client.send_form(photo))
-
-    threads = [threading.Thread(target=send) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    start = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    taken = time.perf_counter() - start
-    if strange := set(statuses) - {200, 503}:
-        raise RuntimeError(f"statuses {strange}")
-    return statuses.count(200) / taken, statuses.count(503) / taken

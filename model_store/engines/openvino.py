@@ -13,7 +13,6 @@ from model_store.engines.weights import dense_weights
 from model_store.errors import EngineError
 
 NETWORK = "network.xml"  # its weights lie beside it in network.bin
-CPUS_PER_STREAM = 2  # more threads on one photo share too little work
 
 
 class OpenVINOEngine:
@@ -37,23 +36,18 @@ class OpenVINOEngine:
 
     def __init__(self, model_path: Path, folder: Path, precision: str = "f32") -> None:
         threads = cpus.available()
-        settings = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": max(1, threads // CPUS_PER_STREAM),
-        }
         try:
-            self._compiled = ov.Core().compile_model(folder / NETWORK, "CPU", settings)
-            # One more than are computed at a time, so that the next is there as soon as one is done.
-            self._requests = ov.AsyncInferQueue(self._compiled, self._compiled.get_property("NUM_STREAMS") + 1)
+            network = ov.Core().read_model(folder / NETWORK)
+            # One photo is soonest done by all processors together; of several, each has a processor for itself.
+            self._alone = _compile(network, precision, threads, streams=1)
+            self._together = _compile(network, precision, threads, streams=threads)
         except RuntimeError as error:
             raise EngineError("engine_unavailable", engine=self.name) from error
-        self._shape = tuple(self._compiled.input(0).shape)[1:]
-        shapes = [tuple(output.shape) for output in self._compiled.outputs]
-        if len(shapes) != 2 or shapes[0] != (1, len(CODES)) or len(shapes[1]) != 4:
-            raise EngineError("engine_unavailable", engine=self.name, outputs=len(shapes))
-        self._feature_map_shape = shapes[1][1:]
-        self.dense_weights = dense_weights(model_path, channels=shapes[1][-1])
+        shapes = [tuple(tensor.shape) for tensor in (*network.inputs, *network.outputs)]
+        if len(shapes) != 3 or shapes[1] != (1, len(CODES)) or len(shapes[2]) != 4:
+            raise EngineError("engine_unavailable", engine=self.name, outputs=len(shapes) - 1)
+        self._shape, self._feature_map_shape = shapes[0][1:], shapes[2][1:]
+        self.dense_weights = dense_weights(model_path, channels=shapes[2][-1])
         self._turn = threading.Lock()
 
     def run(self, batch: np.ndarray) -> EngineOutput:
@@ -70,12 +64,19 @@ class OpenVINOEngine:
 
         try:
             with self._turn:
-                self._requests.set_callback(keep)
+                requests = self._alone if len(batch) == 1 else self._together
+                requests.set_callback(keep)
                 for index in range(len(batch)):
-                    self._requests.start_async([batch[index : index + 1]], index, share_inputs=True)
-                self._requests.wait_all()
+                    requests.start_async([batch[index : index + 1]], index, share_inputs=True)
+                requests.wait_all()
         except RuntimeError as error:
             raise EngineError("engine_failed", engine=self.name) from error
         if not np.isfinite(output.logits).all():
             raise EngineError("engine_failed", engine=self.name)
         return output
+
+
+def _compile(network: ov.Model, precision: str, threads: int, streams: int) -> ov.AsyncInferQueue:
+    settings = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+    # One more than are computed at a time, so that the next is there as soon as one is done.
+    return ov.AsyncInferQueue(ov.Core().compile_model(network, "CPU", settings), streams + 1)
