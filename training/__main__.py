@@ -4,6 +4,7 @@ Every step takes up where it was stopped: call it again with the same arguments.
 """
 
 import argparse
+import json
 import os
 import shutil
 import sys
@@ -20,6 +21,7 @@ STEPS = {
     "evaluate": "measure the served network on the test split: report.json, report.html and plots",
     "export": "write the bundle",
     "reproduce": "all of these, one after the other",
+    "ugly_duckling": "measure how often the odd one out of a made-up person is the melanoma: ugly_duckling.json",
     "choose": "compare working sizes, fits and flips on validation: size.csv, fit.csv, flips.csv",
 }
 REPRODUCED = ["prepare", "train", "calibrate", "evaluate", "export"]
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     # Imported here, since Keras takes seconds and `--help` should not.
     import pandas as pd
 
-    from training import choose, export, fit, prepare, report, report_page, steps, synthetic
+    from training import choose, export, fit, prepare, report, report_page, steps, synthetic, ugly_duckling
 
     recipe = configs.load(options.config)
     source = options.data or synthetic.write_isic(options.cache / "smoke_data", per_class=20)
@@ -57,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
     if "calibrate" in wanted:
         fitted = steps.calibrate(recipe, data, options.folder)
         print(f"temperature {fitted.temperature:.3f}; prior: {fitted.prior.name}")
+    if "ugly_duckling" in wanted:
+        print(json.dumps(ugly_duckling.run(recipe, data, options.folder), indent=2))
     if "choose" in wanted:
         for name, table in choose.run(recipe, data, options.folder).items():
             print(f"{name}.csv\n{table.round(4).to_string(index=False)}")

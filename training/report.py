@@ -20,7 +20,18 @@ from model_store.classes import CODES
 from model_store.prediction import SOURCES, Calibration, probabilities
 from model_store.preprocessing import to_input
 from model_store.probes import Probes
-from training import choose, contact_sheet, evaluate, export, features, gate, plots, report_page, subgroups
+from training import (
+    choose,
+    contact_sheet,
+    evaluate,
+    export,
+    features,
+    gate,
+    plots,
+    report_page,
+    subgroups,
+    ugly_duckling,
+)
 from training.calibration import has_risk
 from training.configs.recipe import Recipe
 from training.fit import Data
@@ -95,6 +106,7 @@ def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) ->
         "choices": {
             name: _records(folder / f"{name}.csv") for name in choose.FILES if (folder / f"{name}.csv").exists()
         },
+        "ugly_duckling": ugly_duckling.run(recipe, data, folder),
         "history": history.to_dict("records"),
         "before_and_after": before_and_after(history, recipe.keeps_best).to_dict("records"),
         "predicted_against_actual": predicted_against_actual(recipe, data, folder, images).to_dict("records"),

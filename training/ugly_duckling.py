@@ -27,13 +27,14 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
     Args:
         recipe: what was trained.
         data: its images; melanomas and moles seen through a dermatoscope are used.
-        folder: of the run; its network answers, and `calibration.json` ranks by melanoma probability.
+        folder: of the run; its network answers, and the dermoscopy calibration in its `calibration.json` ranks by
+            melanoma probability.
 
     Returns:
         What is written: for each number of lesions, how often the melanoma ranks first, with a 95 % interval by
         melanoma: by distance, by melanoma probability, and by chance.
     """
-    fitted = Calibration.from_dict(json.loads((folder / "calibration.json").read_text()))
+    fitted = Calibration.from_dict(json.loads((folder / "calibration.json").read_text())["dermoscopy"])
     wanted = data.table.label.isin([CODES.index("MEL"), CODES.index("NV")])
     numbers = np.flatnonzero((data.table.split == "test") & (data.table.kind == "dermoscopy") & wanted)
     model = export.served_network(recipe, folder)
