@@ -74,7 +74,8 @@ def _refuse_unknown_host(hosts: tuple[str, ...]) -> Response | None:
         return None
     return Response(
         "This site does not answer to this host name. Its operator can add it to SKIN_HOSTS.\n",
-        status=400, mimetype="text/plain",
+        status=400,
+        mimetype="text/plain",
     )
 
 

@@ -23,7 +23,10 @@ from model_store.images import Photo, open_photo
 from model_store.prediction import Prediction
 from model_store.quality import Quality, assess
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".avif"}  # what is taken from a folder
+# What is taken from a folder.
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif", ".dcm"}
+# Pictures that cannot be read here: named, since whoever sends a folder of them expects a row for each.
+OTHER_PICTURES = {".tif", ".tiff", ".bmp", ".gif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".raw", ".psd"}
 BATCH = 16
 COLUMNS = ("image", *CODES, "UNK")  # the official ISIC 2019 ones
 DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source")
@@ -281,8 +284,12 @@ def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
     found: dict[Path, Path] = {}
     for path in paths:
         if path.is_dir():
-            files = [file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
-            if not files:
+            inside = sorted(file for file in path.rglob("*") if file.is_file())
+            files = [file for file in inside if file.suffix.lower() in SUFFIXES]
+            others = [file for file in inside if file.suffix.lower() in OTHER_PICTURES]
+            for file in others:
+                problems.say(file, "unsupported_format")
+            if not files and not others:
                 problems.say(path, "no photo in this folder")
         else:
             files = [path]

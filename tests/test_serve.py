@@ -90,7 +90,12 @@ def test_as_json_each_line_of_the_log_is_an_object_with_the_id_that_the_error_pa
     shown = re.search(r"give this number: (\w+)", answer.text).group(1)
     lines = [json.loads(line) for line in site.log.read_text().splitlines() if line.startswith("{")]
     (entry,) = [line for line in lines if line.get("request_id") == shown == answer.headers["X-Request-ID"]]
-    assert (entry["method"], entry["path"], entry["status"], entry["outcome"]) == ("GET", "/en/nowhere", 404, "not_found")
+    assert (entry["method"], entry["path"], entry["status"], entry["outcome"]) == (
+        "GET",
+        "/en/nowhere",
+        404,
+        "not_found",
+    )
     assert {"time", "level", "logger", "message", "ms"} <= entry.keys()
     site.stop()
 

@@ -21,7 +21,9 @@ def packed(files: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
 
 
 def test_every_photo_comes_out_with_its_name_and_nothing_else():
-    data = packed({"a.jpg": b"one", "folder/b.png": b"two", "folder/": b"", "__MACOSX/._a.jpg": b"x", ".DS_Store": b"x"})
+    data = packed(
+        {"a.jpg": b"one", "folder/b.png": b"two", "folder/": b"", "__MACOSX/._a.jpg": b"x", ".DS_Store": b"x"}
+    )
     assert archives.is_archive(data)
     assert list(photos(data, MEGABYTE)) == [("a.jpg", b"one"), ("folder/b.png", b"two")]
 

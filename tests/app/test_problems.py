@@ -20,7 +20,14 @@ ROOT = Path(__file__).parent.parent.parent
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 PROGRAM = {"Accept": "application/json"}
 # Codes that only a start or a command line raises; none can reach a visitor.
-AT_START = {"setting_unknown", "setting_invalid", "engine_unavailable", "model_unreadable", "conversion_failed", "conversion_differs"}
+AT_START = {
+    "setting_unknown",
+    "setting_invalid",
+    "engine_unavailable",
+    "model_unreadable",
+    "conversion_failed",
+    "conversion_differs",
+}
 
 
 def png_header(width: int, height: int) -> bytes:

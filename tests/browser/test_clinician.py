@@ -195,6 +195,18 @@ def test_a_photo_that_the_busy_site_refused_is_sent_again_when_it_says(visit, se
     window.complaints[:] = [text for text in window.complaints if "503" not in text]  # the browser tells of it
 
 
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_the_table_is_read_in_another_language_without_sending_the_photos_again(visit, send_series, javascript):
+    window = visit(javascript=javascript)
+    send_series(window, own_first=True)
+    role = "link" if javascript else "button"
+    window.page.locator(".languages").get_by_role(role, name="Қазақша").click()
+    window.page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
+    assert window.page.locator("select.own").count() == 4
+    assert window.page.locator("#rows img").count() == 4
+    assert "letter.txt: Бұл файл" in window.page.locator("#failures").inner_text()
+
+
 def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):
     window = visit()
     send_series(window)

@@ -69,7 +69,9 @@ def test_a_directory_without_a_bundle_is_missing(tmp_path):
     assert refusal(bundle.read, tmp_path).code == "bundle_missing"
 
 
-@pytest.mark.parametrize("name", ["model.keras", "golden.npz", "probes.npz", "report.json", "LICENSE", "figures/reliability.png"])
+@pytest.mark.parametrize(
+    "name", ["model.keras", "golden.npz", "probes.npz", "report.json", "LICENSE", "figures/reliability.png"]
+)
 def test_a_missing_file_is_named(copy, name):
     (copy / name).unlink()
     error = refusal(bundle.read, copy)

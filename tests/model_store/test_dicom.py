@@ -166,6 +166,8 @@ def test_nothing_is_said_of_what_cannot_be_read(lesion, tmp_path):
     path = tmp_path / "lesion.dcm"
     path.write_bytes(file_of(lesion.tobytes()).replace(b"ISO_IR 192", b"NOBODY 192"))
     # In a process of its own, since pytest has its own way with warnings.
-    code = f"import pathlib; from model_store import images; images.open_photo(pathlib.Path({str(path)!r}).read_bytes())"
+    code = (
+        f"import pathlib; from model_store import images; images.open_photo(pathlib.Path({str(path)!r}).read_bytes())"
+    )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

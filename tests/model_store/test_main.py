@@ -75,7 +75,15 @@ def test_details_say_which_photo_is_refused_and_why(folder, tiny_bundle, tmp_pat
     Image.new("RGB", (300, 300)).save(folder / "ISIC_0000004.png")
     assert predict(tiny_bundle, tmp_path / "out.csv", folder, "--details") == 0
     header = (tmp_path / "out.csv").read_text().splitlines()[0]
-    assert header.split(",") == [*OFFICIAL, "malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source"]
+    assert header.split(",") == [
+        *OFFICIAL,
+        "malignancy",
+        "prediction_set",
+        "ood_score",
+        "accepted",
+        "refusal",
+        "source",
+    ]
     by_name = {row["image"]: row for row in rows(tmp_path / "out.csv")}
     assert (by_name["ISIC_0000004"]["accepted"], by_name["ISIC_0000004"]["refusal"]) == ("0", "too_dark")
     for row in by_name.values():
@@ -96,6 +104,18 @@ def test_an_unusable_file_is_named_with_its_reason_and_the_run_goes_on(folder, t
         ("gone.jpg", "No such file or directory"),
     ]:
         assert f"{name}: {reason}" in complaints
+    assert "ATTRIBUTION" not in complaints
+
+
+def test_pictures_of_formats_that_cannot_be_read_are_named_and_not_passed_over(folder, tiny_bundle, tmp_path, capsys):
+    for name in ("scan.TIF", "old.bmp", "more/moving.gif"):
+        (folder / name).write_bytes(b"whatever is in it")
+    draw_lesion(4).save(folder / "ISIC_0000005.jfif", "JPEG")
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder) == 1
+    assert [row["image"] for row in rows(tmp_path / "out.csv")].count("ISIC_0000005") == 1
+    complaints = capsys.readouterr().err
+    for name in ("scan.TIF", "old.bmp", "moving.gif"):
+        assert complaints.count(f"{name}: unsupported_format") == 1
     assert "ATTRIBUTION" not in complaints
 
 

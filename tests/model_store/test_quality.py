@@ -7,7 +7,7 @@ from sklearn.datasets import load_sample_image
 
 from model_store.classifier import refusal
 from model_store.images import Photo
-from model_store.prediction import interpret
+from model_store.prediction import Evidence, interpret
 from model_store.quality import LIMITS, Measurements, assess, measure
 from tests.conftest import draw_lesion
 
@@ -130,7 +130,10 @@ def test_a_limit_rests_on_something_measured(limit):
 
 def test_the_gate_is_the_photos_own_reason_or_else_the_networks(calibration):
     good, bad = assess(Photo(np.asarray(draw_lesion()))), assess(Photo(np.zeros((200, 200, 3), np.uint8)))
-    familiar, strange = interpret(np.full(8, 2.0), calibration), interpret(np.full(8, -9.0), calibration)
+    beyond = calibration.out_of_distribution.threshold + 1
+    familiar, strange = (
+        interpret(Evidence((2.0,) * 8, score, "phone"), {"phone": calibration}) for score in (beyond - 2, beyond)
+    )
     assert refusal(good, familiar) == ""
     assert refusal(good, strange) == "out_of_distribution"
     assert refusal(bad, familiar) == refusal(bad, strange) == "too_dark"

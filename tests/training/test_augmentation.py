@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from training.augmentation import Augment, draw
+from training.augmentation import Augment, draw, mix_targets
 from training.configs.recipe import Augmentation
 
 _EVERYTHING = Augmentation(True, 180, 1.3, 1.2, 0.1, 1.3, 1.3, 1.3, 1.1, 1.0)
@@ -56,3 +56,50 @@ def test_colour_draws_leave_grey_images_grey_but_for_the_tint(name, rng):
     out = _apply(grey, draw(rng, 4, 8, Augmentation(**{name: 1.5})), 8)
     spread = np.ptp(out, axis=-1).max()
     assert (spread > 1) == (name == "tint")
+
+
+def _detail(images):
+    return np.abs(np.diff(images.astype(float), axis=2)).mean(axis=(1, 2, 3))
+
+
+def test_degraded_images_keep_their_colours_and_lose_detail_as_far_as_drawn(rng):
+    images = rng.integers(0, 256, (64, 32, 32, 3)).astype(np.uint8)
+    drawn = draw(rng, 64, 32, Augmentation(degrade=4.0))
+    np.testing.assert_allclose(drawn["levels"].sum(axis=1), 1, rtol=1e-6)
+    out = _apply(images, drawn, 32)
+    np.testing.assert_allclose(out.mean(axis=(1, 2)), images.mean(axis=(1, 2)), atol=3)
+    assert (_detail(out) <= _detail(images) + 1e-3).all()
+    assert np.corrcoef(_detail(out), drawn["levels"] @ [0, 1, 2])[0, 1] < -0.8
+    alone = draw(rng, 64, 32, Augmentation(degrade=1.01))
+    np.testing.assert_allclose(_apply(images, alone, 32), images, atol=5)
+
+
+def test_a_degradation_beyond_a_quarter_is_refused():
+    with pytest.raises(ValueError, match="1 to 4"):
+        Augmentation(degrade=5)
+
+
+@pytest.mark.parametrize("spec", [Augmentation(mixup=0.4), Augmentation(cutmix=1.0), Augmentation(mixup=1, cutmix=1)])
+def test_images_and_targets_are_mixed_in_the_same_proportion(spec, rng):
+    # Image k is all k: what comes out says how much of whom is in it.
+    images = np.broadcast_to(np.arange(8, dtype=np.uint8)[:, None, None, None] * 30, (8, 64, 64, 3))
+    drawn = draw(rng, 8, 64, spec)
+    out = _apply(images, drawn, 64).mean(axis=(1, 2, 3)) / 30
+    targets = mix_targets(np.eye(8, dtype="float32"), drawn)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(out, targets @ np.arange(8), atol=0.25)
+    assert (np.diag(targets) >= 0.5 - 1e-6).all()
+    assert np.abs(targets - np.eye(8)).max() > 0.05
+
+
+def test_cutmix_leaves_every_pixel_to_one_image_and_mixup_does_not(rng):
+    images = np.broadcast_to(np.arange(8, dtype=np.uint8)[:, None, None, None] * 30, (8, 64, 64, 3))
+    cut = _apply(images, draw(rng, 8, 64, Augmentation(cutmix=1.0)), 64)
+    np.testing.assert_allclose(cut % 30, 0, atol=1e-3)
+    mixed = _apply(images, draw(rng, 8, 64, Augmentation(mixup=1.0)), 64)
+    assert (np.ptp(mixed, axis=(1, 2)) < 1e-3).all()
+
+
+def test_without_mixing_targets_stay_as_they_are(rng):
+    targets = np.eye(8, dtype="float32")
+    assert mix_targets(targets, draw(rng, 8, 16, _EVERYTHING)) is targets

@@ -30,21 +30,6 @@ RECIPE = Recipe(
 )
 
 
-def _small_network(size_px, *, dropout, drop_connect, batch_norm_momentum):
-    inputs = keras.Input((size_px, size_px, 3))
-    x = keras.layers.Normalization()(keras.layers.Rescaling(1 / 255)(inputs))
-    x = keras.layers.Conv2D(8, 3, strides=2, name="stem_conv")(x)
-    x = keras.layers.BatchNormalization(momentum=batch_norm_momentum)(x)
-    x = keras.layers.Activation("relu", name=network.FEATURE_MAP)(x)
-    x = keras.layers.Dropout(dropout)(keras.layers.GlobalAveragePooling2D()(x))
-    return keras.Model(inputs, keras.layers.Dense(8, name=network.HEAD)(x))
-
-
-@pytest.fixture
-def small_network(monkeypatch):
-    monkeypatch.setattr(network, "build", _small_network)
-
-
 def _arrays(file: Path) -> list[np.ndarray]:
     with np.load(file) as arrays:
         return [arrays[str(i)] for i in range(len(arrays))]
@@ -110,7 +95,7 @@ def test_early_stopping_ends_a_stage_with_its_best_epoch(small_network, data, tm
     best = history.val_loss.idxmin()
     assert len(history) == best + 1 + 2 < 30
     assert history.learning_rate.iloc[-1] < 0.5
-    model = _small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
+    model = small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
     network.load_weights(model, file)
     rows = fit.validation_rows(data.table, recipe)
     answers = fit.logits(model, data.pixels, rows, recipe.input, 16)
@@ -159,7 +144,7 @@ def test_a_run_starts_from_a_stage_of_an_earlier_one_with_its_head(small_network
     first = fit.run(recipe, data, tmp_path / "first", "random")
     still = dataclasses.replace(recipe, stages=(dataclasses.replace(stage, peak=0.0, trainable_from="logits"),))
     second = fit.run(still, data, tmp_path / "second", str(first))
-    model = _small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
+    model = small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
     heads = []
     for file in (first, second):
         network.load_weights(model, file)
@@ -203,8 +188,9 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from model_store.preprocessing import InputSpec
 from training import fit, prepare
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
-from test_fit import _small_network, _load_shared_weights
-fit.network.build = _small_network
+from conftest import build_small_network
+from test_fit import _load_shared_weights
+fit.network.build = build_small_network
 fit.network.load_starting_weights = _load_shared_weights
 data = prepare.run(Path(sys.argv[1]), InputSpec(size_px=64, common_px=64), Path(sys.argv[2]))
 stage = Stage("only", 32, epochs=2, epoch_images=8, batch_size=8, peak=1e-2, warmup=0,

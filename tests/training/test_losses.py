@@ -21,6 +21,12 @@ def test_the_prior_makes_a_rare_class_dearer_to_miss():
     assert rare == pytest.approx(-np.log(0.1), rel=1e-5)
 
 
+def test_class_weights_scale_the_loss_of_each_class():
+    plain, weighted = cross_entropy(), cross_entropy(class_weights=np.array([0.5, 3.0]))
+    targets, logits = [[1, 0], [0, 1]], [[0.2, 1.0], [0.2, 1.0]]
+    np.testing.assert_allclose(_loss(weighted, targets, logits), _loss(plain, targets, logits) * [0.5, 3.0], rtol=1e-6)
+
+
 def test_label_smoothing_keeps_a_certain_answer_from_being_free():
     certain = [[20, 0]]
     assert _loss(cross_entropy(), [[1, 0]], certain)[0] == pytest.approx(0, abs=1e-6)

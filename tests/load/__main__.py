@@ -1,0 +1,233 @@
+"""Ask a real server for many answers at once: `make load`, or `python -m tests.load --requests 10000 --clients 64`.
+
+Photos and broken files come mixed, from Locust's clients. Each answer must be the one that the same file got when it
+was the only one, or "overloaded"; no status of 500; memory may not grow. Writes what was measured to a JSON file, and
+ends with status 1 if something else happened.
+"""
+
+from gevent import monkey
+
+monkey.patch_all()  # before anything else takes sockets and threads as they are
+
+import argparse  # noqa: E402
+import datetime  # noqa: E402
+import itertools  # noqa: E402
+import json  # noqa: E402
+import os  # noqa: E402
+import re  # noqa: E402
+import subprocess  # noqa: E402
+import sys  # noqa: E402
+import tempfile  # noqa: E402
+import time  # noqa: E402
+from collections import Counter  # noqa: E402
+from dataclasses import dataclass, field  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import gevent  # noqa: E402
+import requests  # noqa: E402
+from locust import HttpUser, task  # noqa: E402
+from locust.env import Environment  # noqa: E402
+
+from tests.load import photos  # noqa: E402
+
+ROOT = Path(__file__).parent.parent.parent
+PATH = "/api/v1/answer"
+WARM_UP = 0.1  # of all requests; memory is measured from then on
+LIMIT_GROWTH = 0.05
+# Photos that are computed together are rounded otherwise than alone, by the engine's 8 bits of bfloat16.
+TOLERANCE = 0.02
+# A refused visitor comes again after this; the site asks for more, but this is a test of its strength.
+PAUSE_AFTER_REFUSAL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What matters of an answer: its status and either the problem's code or the probability of each class."""
+
+    status: int
+    said: str
+    probabilities: dict[str, float]
+
+    def differs_from(self, other: "Answer") -> float:
+        """The largest difference of a probability; infinity where anything else differs."""
+        if (self.status, self.said, self.probabilities.keys()) != (
+            other.status,
+            other.said,
+            other.probabilities.keys(),
+        ):
+            return float("inf")
+        return max(
+            (abs(self.probabilities[code] - other.probabilities[code]) for code in self.probabilities), default=0
+        )
+
+
+def read(response: requests.Response) -> Answer:
+    """Read an answer of the API."""
+    content = response.json()
+    if response.status_code != 200:
+        return Answer(response.status_code, content["code"], {})
+    prediction = content["prediction"] or {"ranking": []}
+    return Answer(200, content["advice"]["level"], {row["code"]: row["probability"] for row in prediction["ranking"]})
+
+
+@dataclass
+class Record:
+    """What happened so far."""
+
+    expected: dict[str, tuple[bytes, Answer]]
+    wanted: int
+    statuses: Counter = field(default_factory=Counter)
+    answered_s: list[float] = field(default_factory=list)
+    refused_s: list[float] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    largest_difference: float = 0.0
+
+    @property
+    def done(self) -> int:
+        return sum(self.statuses.values())
+
+    def note(self, name: str, response: requests.Response, seconds: float) -> None:
+        """Compare an answer with the one that the same file got alone."""
+        self.statuses[str(response.status_code)] += 1
+        got = read(response) if response.status_code else Answer(0, "no answer", {})
+        if got.said == "overloaded":
+            self.refused_s.append(seconds)
+            return
+        self.answered_s.append(seconds)
+        difference = got.differs_from(self.expected[name][1])
+        if difference > TOLERANCE:
+            self.wrong.append(f"{name}: {got}")
+        else:
+            self.largest_difference = max(self.largest_difference, difference)
+
+
+def visitor(record: Record) -> type[HttpUser]:
+    """The class of clients that send one file after the other, in turn."""
+    turns = itertools.cycle(record.expected)
+
+    class Visitor(HttpUser):
+        @task
+        def ask(self) -> None:
+            if record.done >= record.wanted:
+                gevent.sleep(1)
+                return
+            name = next(turns)
+            started = time.monotonic()
+            with self.client.post(
+                PATH, files={"photo": (name, record.expected[name][0])}, catch_response=True
+            ) as answer:
+                record.note(name, answer, time.monotonic() - started)
+                answer.success()  # what is a failure is said by the record
+            if answer.status_code == 503:
+                gevent.sleep(PAUSE_AFTER_REFUSAL_S)
+
+    return Visitor
+
+
+def start(log: Path) -> tuple[subprocess.Popen, str]:
+    """Serve the site as `make serve` does, on a free port, without a limit on how much one address may send."""
+    environment = {**os.environ, "HOST": "127.0.0.1", "PORT": "0", "SKIN_RATE_LIMIT": ""}
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi"],
+            cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    while server.poll() is None:
+        if ready := re.search(r"Ready: (http[^\s\",]+)", log.read_text()):
+            return server, ready[1]
+        time.sleep(0.2)
+    raise SystemExit(f"the site did not start:\n{log.read_text()}")
+
+
+def resident_mb(server: subprocess.Popen) -> float:
+    """Memory of the server's worker, megabytes."""
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    pages = sum(int(Path(f"/proc/{child}/statm").read_text().split()[1]) for child in children)
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def percentile(seconds: list[float], share: float) -> float | None:
+    """The time within which that share was answered; none without answers."""
+    return round(sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))], 3) if seconds else None
+
+
+def run(url: str, server: subprocess.Popen, record: Record, clients: int, seconds: float) -> dict:
+    """Let the clients ask until the wanted number of requests is done, or the time is over; the figures."""
+    environment = Environment(user_classes=[visitor(record)], host=url)
+    runner = environment.create_local_runner()
+    started, warm, samples = time.monotonic(), None, []
+    runner.start(clients, spawn_rate=clients)
+    while record.done < record.wanted and time.monotonic() - started < seconds and server.poll() is None:
+        gevent.sleep(1)
+        samples.append(resident_mb(server))
+        if warm is None and record.done >= WARM_UP * record.wanted:
+            warm, samples = max(samples), []
+    took = time.monotonic() - started
+    runner.quit()
+    end = sum(samples[-10:]) / len(samples[-10:]) if samples else None
+    return {
+        "requests": record.done,
+        "requests_wanted": record.wanted,
+        "clients": clients,
+        "seconds": round(took, 1),
+        "statuses": dict(record.statuses),
+        "wrong_answers": len(record.wrong),
+        "largest_probability_difference": record.largest_difference,
+        "answered_p50_s": percentile(record.answered_s, 0.5),
+        "answered_p99_s": percentile(record.answered_s, 0.99),
+        "refused_p99_s": percentile(record.refused_s, 0.99),
+        "resident_after_warm_up_mb": warm and round(warm),
+        "resident_at_end_mb": end and round(end),
+        "memory_growth": warm and end and round(end / warm - 1, 4),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.load", description=__doc__.splitlines()[0])
+    parser.add_argument("--requests", type=int, default=10_000, help="how many (10000)")
+    parser.add_argument("--clients", type=int, default=64, help="how many at once (64)")
+    parser.add_argument("--seconds", type=float, default=3600, help="stop after this, however many are done (3600)")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks/load.json", help="where the figures go")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        server, url = start(Path(folder) / "log")
+        try:
+            files = {**photos.good(), **photos.bad()}
+            alone = {name: (data, read(requests.post(url + PATH, files={"photo": (name, data)}, timeout=120)))
+                     for name, data in files.items()}  # fmt: skip
+            record = Record(alone, arguments.requests)
+            figures = run(url, server, record, arguments.clients, arguments.seconds)
+        finally:
+            server.terminate()
+            status = server.wait(timeout=120)
+    figures = {
+        "date": datetime.date.today().isoformat(),
+        "processors": os.cpu_count(),
+        **figures,
+        "exit_status": status,
+    }
+    complaints = record.wrong[:20] + judge(figures)
+    arguments.out.parent.mkdir(exist_ok=True)
+    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
+    print(json.dumps(figures, indent=2))
+    print("\n".join(complaints) or "No mistake of the site, no wrong answer, no growing memory.")
+    return 1 if complaints else 0
+
+
+def judge(figures: dict) -> list[str]:
+    """What is not as it should be, a sentence each."""
+    complaints = []
+    strange = {status: n for status, n in figures["statuses"].items() if status not in ("200", "415", "422", "503")}
+    if strange:
+        complaints.append(f"answers with a status that nothing sent calls for: {strange}")
+    if not figures["statuses"].get("200"):
+        complaints.append("nothing was answered")
+    if figures["memory_growth"] is not None and figures["memory_growth"] > LIMIT_GROWTH:
+        complaints.append(f"memory grew by {figures['memory_growth']:.1%}")
+    if figures["exit_status"] != 0:
+        complaints.append(f"the server ended with status {figures['exit_status']}")
+    return complaints
+
+
+if __name__ == "__main__":
+    sys.exit(main())

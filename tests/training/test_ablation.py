@@ -1,0 +1,82 @@
+import pandas as pd
+import pytest
+
+from training import ablation, fit
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """The base and the two variants that change most: mixing and averaging."""
+    names = [ablation.BASE, "cutmix", "averaged weights (EMA 0.98)"]
+    monkeypatch.setattr(ablation, "VARIANTS", {name: ablation.VARIANTS[name] for name in names})
+    return names
+
+
+def _run(data, folder, **changes):
+    settings = {"steps": 2, "size_px": 16, "seeds": 1, "minutes": 10.0}
+    return ablation.run(data, folder, "random", **(settings | changes))
+
+
+def test_each_variant_trains_once_and_its_figures_are_those_of_its_history(small_network, few, data, tmp_path):
+    table = _run(data, tmp_path)
+    assert table.variant.tolist() == few
+    for row in table.itertuples():
+        history = pd.read_csv(tmp_path / "seed0" / row.variant.replace(" ", "_") / "history.csv")
+        assert row.balanced_accuracy == history.val_balanced_accuracy.item()
+        assert row.images == 64
+    pd.testing.assert_frame_equal(_run(data, tmp_path), table)  # finished ones do not train again
+
+
+def test_it_stops_when_the_time_is_up_and_goes_on_when_called_again(small_network, few, data, tmp_path):
+    assert len(_run(data, tmp_path, minutes=-1)) == 0
+    first = _run(data, tmp_path, minutes=1e-9)
+    assert len(first) <= 1
+    assert _run(data, tmp_path, seeds=2).groupby("variant").size().tolist() == [2, 2, 2]
+
+
+def test_every_variant_differs_from_the_base_in_one_thing():
+    base = ablation.base(100, 96, 0)
+    for name, change in ablation.VARIANTS.items():
+        changed = change(base)
+        assert (changed == base) == (name == ablation.BASE)
+        assert changed.stages[0].size_px == 96
+        assert changed.stages[0].epoch_images == 3200
+
+
+def test_the_table_takes_the_place_of_the_last_one_in_a_document(tmp_path):
+    rows = [
+        {"variant": ablation.BASE, "seed": 0, "balanced_accuracy": 0.5, "accuracy": 0.6},
+        {"variant": "mixup", "seed": 0, "balanced_accuracy": 0.52, "accuracy": 0.6},
+        {"variant": "mixup", "seed": 1, "balanced_accuracy": 0.56, "accuracy": 0.7},
+    ]
+    text = ablation.markdown(pd.DataFrame(rows), "conditions")
+    assert "| mixup | 0.540 | 0.520 to 0.560 | +0.040 | 0.650 | 2 |" in text
+    assert "Not run yet: stronger augmentation" in text
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{ablation.BEGIN}\nold\n{ablation.END}\nafter\n")
+    ablation.insert(readme, text)
+    ablation.insert(readme, text)
+    content = readme.read_text()
+    assert content.count("| mixup |") == 1
+    assert "old" not in content
+    assert content.startswith("before\n")
+    assert content.endswith("\nafter\n")
+
+
+def test_a_document_without_the_markers_is_left_alone(tmp_path):
+    (tmp_path / "README.md").write_text("nothing here\n")
+    with pytest.raises(ValueError, match="lacks"):
+        ablation.insert(tmp_path / "README.md", "table")
+    assert (tmp_path / "README.md").read_text() == "nothing here\n"
+
+
+def test_the_averaged_weights_are_what_is_measured(small_network, few, data, tmp_path):
+    _run(data, tmp_path)
+    name = few[-1].replace(" ", "_")
+    model = small_network(16)
+    fit.network.load_weights(model, tmp_path / "seed0" / name / "short.weights.npz")
+    recipe = ablation.VARIANTS[few[-1]](ablation.base(2, 16, 0))
+    rows = fit.validation_rows(data.table, recipe)
+    answers = fit.logits(model, data.pixels, rows, recipe.input, 32)
+    accuracy = (answers.argmax(axis=1) == data.table.label.to_numpy()[rows]).mean()
+    assert accuracy == pytest.approx(pd.read_csv(tmp_path / "seed0" / name / "history.csv").val_accuracy.item())

@@ -1,0 +1,36 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from model_store.preprocessing import InputSpec
+from training import lite2, network, probe
+
+_SPEC = InputSpec(size_px=64, common_px=64)
+
+
+@pytest.fixture
+def without_lite2(monkeypatch):
+    monkeypatch.setattr(lite2, "PACKAGE", "no_such_package")  # it does not fit the small network
+
+
+def test_every_start_is_measured_on_other_lesions_and_only_once(
+    small_network, without_lite2, data, tmp_path, monkeypatch
+):
+    file = tmp_path / "earlier.npz"
+    values = network.variables(small_network(16))
+    np.savez(file, **{str(i): value for i, value in enumerate(values)})
+    table = probe.run(data, _SPEC, tmp_path, [str(file)], per_class=6, size_px=16)
+    assert table.start.tolist() == ["random", str(file)]
+    assert (table.low <= table.balanced_accuracy).all()
+    assert (table.balanced_accuracy <= table.high).all()
+    assert (table.train_images == 48).all()
+    pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "probe.csv"), table, check_dtype=False)
+    assert f"| earlier.npz | {table.balanced_accuracy[1]:.3f} (" in (tmp_path / "probe.md").read_text()
+    monkeypatch.setattr(network, "build", None)  # a second call must not need it
+    again = probe.run(data, _SPEC, tmp_path, [str(file)], per_class=6, size_px=16)
+    pd.testing.assert_frame_equal(again, table, check_dtype=False)
+
+
+def test_a_colour_that_tells_the_class_is_found(small_network, without_lite2, data, tmp_path):
+    table = probe.run(data, _SPEC, tmp_path, [], per_class=15, size_px=16)
+    assert table.balanced_accuracy.item() > 0.3  # the generated spots have a hue for each class
