@@ -15,6 +15,7 @@ const failures = document.getElementById("failures");
 const text = photosForm.dataset;
 const MAX_TRIES = 8;
 const LONGEST_WAIT_S = 60;
+const MOST_DETAILS = 500000; // characters; the cases need the rest of what a form may hold
 
 const waiting = []; // {name, blob, number, place}
 let count = rows.children.length;
@@ -43,15 +44,15 @@ async function take(files) {
     try {
       for (const { name, blob } of await openArchive(file)) enqueue(name, blob);
     } catch {
-      fail(file.name, text.textArchive, null);
+      fail(file.name, text.textArchive, "damaged_archive");
     }
   }
   work();
 }
 
 function enqueue(name, blob) {
-  if (count >= Number(text.limit)) return fail(name, text.textTooMany, null);
-  if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, null);
+  if (count >= Number(text.limit)) return fail(name, text.textTooMany, "too_many_photos");
+  if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, "body_too_large");
   count += 1;
   waiting.push({ name, blob, number: count, place: addPlace(name) });
 }
@@ -99,7 +100,7 @@ async function answer(photo) {
     if (!busy || attempt === MAX_TRIES) {
       photo.place.element.remove();
       const mayRetry = !reply || reply.status >= 500 || reply.status === 429;
-      fail(photo.name, reply?.title || text.textBroken, mayRetry ? photo : null);
+      fail(photo.name, reply?.title || text.textBroken, reply?.code || "not_answered", mayRetry ? photo : null);
       return;
     }
     photo.place.say(text.textAgain);
@@ -133,6 +134,7 @@ function send(photo) {
         status: request.status,
         body: request.responseText,
         title: problem.title,
+        code: problem.code,
         retryAfter: Number(request.getResponseHeader("Retry-After")),
       });
     });
@@ -163,7 +165,7 @@ function addRow(html) {
   arrange();
 }
 
-function fail(name, reason, photo) {
+function fail(name, reason, code, photo = null) {
   results.hidden = false;
   failures.hidden = false;
   const item = document.createElement("li");
@@ -171,7 +173,7 @@ function fail(name, reason, photo) {
   label.textContent = name;
   item.append(label, `: ${reason} `);
   const kept = document.createElement("input");
-  Object.assign(kept, { type: "hidden", name: "failed", value: `not_answered ${name}` });
+  Object.assign(kept, { type: "hidden", name: "failed", value: `${code} ${name}` });
   kept.setAttribute("form", "cases");
   item.append(kept);
   if (photo) {
@@ -252,20 +254,39 @@ casesForm.addEventListener("submit", (event) => {
   if (event.submitter?.classList.contains("update")) event.preventDefault();
 });
 
-// A person's lesions are shown with their pictures, which are in the rows.
-document.getElementById("compare").addEventListener("click", () => {
-  const place = document.getElementById("details");
-  const marked = [...rows.children].map((row) => row.querySelector('input[name="marked"]').checked);
-  const withPictures = marked.filter(Boolean).length <= 15; // more would be too large a form
-  place.replaceChildren(...[...rows.children].map((row, index) => {
-    const kept = document.createElement("input");
+// Where a form makes another page of the rows, their pictures go along, if they are not too many for one form.
+
+function attachDetails(wanted) {
+  const fields = [...rows.children].map((row) => {
     const detail = row.querySelector("input.detail, .open input[name='detail']");
-    Object.assign(kept, { type: "hidden", name: "detail", value: marked[index] && withPictures ? detail.value : "" });
-    kept.setAttribute("form", "cases");
-    return kept;
-  }));
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name: "detail", value: (wanted(row) && detail?.value) || "" });
+    field.setAttribute("form", "cases");
+    return field;
+  });
+  const size = fields.reduce((sum, field) => sum + field.value.length, 0);
+  const place = document.getElementById("details");
+  if (size < MOST_DETAILS) place.replaceChildren(...fields);
   setTimeout(() => place.replaceChildren()); // after the form has been sent
+}
+
+document.getElementById("compare").addEventListener("click", () => {
+  attachDetails((row) => row.querySelector('input[name="marked"]').checked);
 });
+
+// An answer has no address: the other language is asked for with the rows, as the page's plain form does.
+for (const link of document.querySelectorAll(".languages a")) {
+  link.addEventListener("click", (event) => {
+    if (!rows.children.length) return;
+    event.preventDefault();
+    const asked = document.createElement("input");
+    Object.assign(asked, { type: "hidden", name: "own_first", value: "1" });
+    if (photosForm.elements.own_first.checked && !casesForm.elements.own_first) casesForm.append(asked);
+    attachDetails(() => true);
+    casesForm.action = link.href;
+    casesForm.submit();
+  });
+}
 
 // What the visitor does
 

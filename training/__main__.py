@@ -18,15 +18,20 @@ STEPS = {
     "prepare": "decode every image once, find near-duplicates, split by lesion and patient",
     "train": "train the recipe's stages",
     "calibrate": "fit probabilities, prediction sets and thresholds on images that did not train",
+    "gate": "measure what the gate refuses of real photos and of pictures that are no lesions: gate.json",
     "evaluate": "measure the served network on the test split: report.json, report.html and plots",
     "export": "write the bundle",
     "reproduce": "all of these, one after the other",
     "ugly_duckling": "measure how often the odd one out of a made-up person is the melanoma: ugly_duckling.json",
     "choose": "compare working sizes, fits and flips on validation: size.csv, fit.csv, flips.csv",
 }
-REPRODUCED = ["prepare", "train", "calibrate", "evaluate", "export"]
+_WEIGHTS = "imagenet (default), lite2, random (default of smoke), a weights file, or an earlier RUN/STAGE.weights.npz"
+REPRODUCED = ["prepare", "train", "calibrate", "gate", "evaluate", "export"]
 STUDIES = {
     "eda": "explore and audit the data: one HTML report, plots and tables",
+    "probe": "measure what starting weights are worth by a linear probe: probe.csv",
+    "ablation": "compare short trainings, each with one thing changed, on validation: ablation.csv",
+    "bench": "time each stage's reading, augmentation and compute: bench_train.json",
 }
 
 
@@ -43,9 +48,10 @@ def main(arguments: list[str] | None = None) -> int:
     if options.step == "export":
         os.environ["KERAS_BACKEND"] = "tensorflow"  # its answers are the bundle's golden ones, whatever trained
     # Imported here, since Keras takes seconds and `--help` should not.
+    import keras
     import pandas as pd
 
-    from training import choose, export, fit, prepare, report, report_page, steps, synthetic, ugly_duckling
+    from training import choose, export, fit, gate, prepare, report, report_page, steps, synthetic, ugly_duckling
 
     recipe = configs.load(options.config)
     source = options.data or synthetic.write_isic(options.cache / "smoke_data", per_class=20)
@@ -54,11 +60,19 @@ def main(arguments: list[str] | None = None) -> int:
     data = prepare.run(source, recipe.input, options.cache, recipe.seed)
     if "train" in wanted:
         weights = options.weights or ("random" if options.config == "smoke" else "imagenet")
-        fit.run(recipe, data, options.folder, weights)
+        if options.devices > 1:
+            fit.use_devices(options.devices)
+        fit.run(recipe, data, options.folder, weights, tensorboard=options.tensorboard)
         shutil.copyfile(options.cache / prepare.COUNTS, options.folder / prepare.COUNTS)
     if "calibrate" in wanted:
         fitted = steps.calibrate(recipe, data, options.folder)
-        print(f"temperature {fitted.temperature:.3f}; prior: {fitted.prior.name}")
+        for source, calibration in fitted.items():
+            print(f"{source}: temperature {calibration.temperature:.3f}; prior: {calibration.prior.name}")
+    if "gate" in wanted:
+        for source, sets in gate.run(recipe, data, options.folder)["real"].items():
+            for name, refused in sets.items():
+                print(f"{source}, {name}: {refused['refused']:.3f} of {refused['n']} refused {refused['reasons']}")
+        print(f"gate: {options.folder / gate.GATE}")
     if "ugly_duckling" in wanted:
         print(json.dumps(ugly_duckling.run(recipe, data, options.folder), indent=2))
     if "choose" in wanted:
@@ -71,22 +85,50 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"report: {options.folder / report_page.PAGE}")
         for name, figures in content["sets"].items():
             print(f"{name}: {figures['images']} test images, seven classes: {figures['seven_classes']}")
+    if "export" in wanted and keras.backend.backend() != "tensorflow":
+        print("the golden answers are TensorFlow's: call `python -m training export` to end with it", file=sys.stderr)
+        return 2
     if "export" in wanted:
         # What the smoke recipe makes must never stand where the site looks for its model.
         root = options.bundles or (options.folder / "bundles" if options.config == "smoke" else BUNDLES)
         there = (root / options.name / options.version).exists()
-        bundle = export.bundle(recipe, options.folder, options.name, options.version, root)
+        try:
+            bundle = export.bundle(recipe, options.folder, options.name, options.version, root)
+        except FileExistsError as error:
+            print(error, file=sys.stderr)
+            return 1
         print(f"bundle: {bundle.path}" + (", exported before with the same content" if there else ""))
     return 0
 
 
 def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
-    from training import eda
+    from training import ablation, bench, eda, prepare, probe
 
     out = options.out or Path("runs") / options.step
-    eda.run(source, recipe.input, options.cache, out, recipe.seed)
-    print((out / "summary.md").read_text(encoding="utf-8"))
-    print(f"report: {out / 'report.html'}")
+    if options.step == "eda":
+        eda.run(source, recipe.input, options.cache, out, recipe.seed)
+        print((out / "summary.md").read_text(encoding="utf-8"))
+        print(f"report: {out / 'report.html'}")
+        return 0
+    data = prepare.run(source, recipe.input, options.cache, recipe.seed)
+    if options.step == "probe":
+        table = probe.run(data, recipe.input, out, options.weights, options.per_class, options.size)
+        print(table.round(4).to_string(index=False))
+    if options.step == "bench":
+        print(json.dumps(bench.run(recipe, data, out, options.steps), indent=2))
+    if options.step == "ablation":
+        table = ablation.run(
+            data,
+            out,
+            options.weights,
+            steps=options.steps,
+            size_px=options.size,
+            seeds=options.seeds,
+            minutes=options.minutes,
+        )
+        print(table.round(4).to_string(index=False))
+        if options.readme:
+            ablation.insert(options.readme, (out / "ablation.md").read_text(encoding="utf-8"))
     return 0
 
 
@@ -101,15 +143,30 @@ def _parser() -> argparse.ArgumentParser:
             "--config",
             choices=configs.names(),
             required=name in STEPS,
-            help="the recipe" if name in STEPS else "the recipe that says how images are prepared (progressive)",
+            help="the recipe" if name in STEPS else "the recipe that is looked at (progressive)",
         )
         step.add_argument("--data", type=Path, help="folder in the official ISIC 2019 layout (smoke generates its own)")
         step.add_argument("--cache", type=Path, help="decoded images and the split (cache/CONFIG)")
         step.add_argument("--run", type=Path, dest="folder", help="the run's folder (runs/CONFIG)")
         if name in STUDIES:
             step.add_argument("--out", type=Path, help=f"folder for what it writes (runs/{name})")
+        if name == "probe":
+            step.add_argument("--weights", nargs="*", default=[], help="weights files to measure beside the others")
+            step.add_argument("--per-class", type=int, default=60, help="images of each class and side, at most (60)")
+            step.add_argument("--size", type=int, default=128, help="side of the images, pixels (128)")
+        if name == "bench":
+            step.add_argument("--steps", type=int, default=10, help="steps timed in each stage (10)")
+        if name == "ablation":
+            step.add_argument("--weights", required=True, help="what every training starts from: RUN/STAGE.weights.npz")
+            step.add_argument("--steps", type=int, default=150, help="steps of 32 images in each training (150)")
+            step.add_argument("--size", type=int, default=96, help="side of the images, pixels (96)")
+            step.add_argument("--seeds", type=int, default=1, help="trainings of each variant (1)")
+            step.add_argument("--minutes", type=float, default=20, help="start no training that would end later (20)")
+            step.add_argument("--readme", type=Path, help="document whose table is replaced")
         if name in {"train", "reproduce"}:
-            step.add_argument("--weights", help="imagenet (default), random (default of smoke), or a weights file")
+            step.add_argument("--weights", help=_WEIGHTS)
+            step.add_argument("--devices", type=int, default=1, help="share each batch out among so many (JAX only)")
+            step.add_argument("--tensorboard", action="store_true", help="also write events for TensorBoard")
         if name == "evaluate":
             images = "show predicted against actual diagnosis of these images (a few of the test split)"
             step.add_argument("--images", nargs="+", default=(), metavar="NAME", help=images)

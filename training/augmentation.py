@@ -26,12 +26,38 @@ def draw(rng: np.random.Generator, count: int, side_px: int, spec: Augmentation)
         transform: float32 (N, 8), projective, from output to input pixel coordinates.
         colour: float32 (N, 4, 3), RGB and 1 to RGB, in [0, 255].
         blur: float32 (N, 1, 1, 1), the share of a 3x3 mean; negative sharpens.
+        levels: float32 (N, 3), only with `degrade`: shares of the image at full, half and quarter size.
+        partner, mixed, box: only with `mixup` or `cutmix`: int32 (N,), the image that is mixed in; float32 (N,), how
+            much of it; float32 (N, 4), where: top, left, bottom and right as shares of the side.
     """
-    return {
+    drawn = {
         "transform": _transforms(rng, count, side_px, spec),
         "colour": _colours(rng, count, spec),
         "blur": rng.uniform(-spec.blur / 2, spec.blur, (count, 1, 1, 1)).astype("float32"),
     }
+    if spec.degrade > 1:
+        drawn["levels"] = _levels(rng, count, spec)
+    if spec.mixup or spec.cutmix:
+        drawn |= _mixes(rng, count, spec)
+    return drawn
+
+
+def inputs(side_px: int, spec: Augmentation) -> dict[str, keras.KerasTensor]:
+    """Keras inputs for what `Augment` gets: images of this side, pixels, and what `draw` draws for the spec."""
+    drawn = draw(np.random.default_rng(0), 1, side_px, spec)
+    images = {"images": keras.Input((side_px, side_px, 3), dtype="uint8", name="images")}
+    return images | {
+        name: keras.Input(array.shape[1:], dtype=str(array.dtype), name=name) for name, array in drawn.items()
+    }
+
+
+def mix_targets(targets: np.ndarray, drawn: dict[str, np.ndarray]) -> np.ndarray:
+    """Mix one-hot targets, float32 (N, 8), in the proportion of the images' areas that `draw` drew."""
+    if "partner" not in drawn:
+        return targets
+    top, left, bottom, right = drawn["box"].T
+    share = (drawn["mixed"] * (bottom - top) * (right - left))[:, None]
+    return (1 - share) * targets + share * targets[drawn["partner"]]
 
 
 @keras.saving.register_keras_serializable("training")
@@ -54,17 +80,68 @@ class Augment(keras.layers.Layer):
         images = ops.image.resize(
             images, (self.size_px, self.size_px), interpolation="bilinear", antialias=True, data_format="channels_last"
         )
+        if "levels" in inputs:
+            images = _degrade(images, inputs["levels"])
         blurred = ops.average_pool(images, 3, strides=1, padding="same", data_format="channels_last")
         images = images + inputs["blur"] * (blurred - images)
         colour = inputs["colour"]
         images = ops.einsum("nhwc,ncd->nhwd", images, colour[:, :3]) + colour[:, None, 3:]
-        return ops.clip(images, 0.0, 255.0)
+        images = ops.clip(images, 0.0, 255.0)
+        return _mix(images, inputs) if "partner" in inputs else images
 
     def compute_output_shape(self, input_shape):
         return (input_shape["images"][0], self.size_px, self.size_px, 3)
 
     def get_config(self):
         return {**super().get_config(), "size_px": self.size_px}
+
+
+def _degrade(images, levels):
+    """Blend each image with its halves and quarters, brought back to size: a mipmap's trilinear filter.
+
+    Source: Williams 1983, "Pyramidal parametrics".
+    """
+    side = images.shape[1]
+    versions = [images]
+    for part in (2, 4):
+        small = ops.image.resize(
+            images, (max(side // part, 1),) * 2, interpolation="bilinear", antialias=True, data_format="channels_last"
+        )
+        back = ops.image.resize(small, (side, side), interpolation="bilinear", data_format="channels_last")
+        versions.append(back)
+    return sum(levels[:, k, None, None, None] * version for k, version in enumerate(versions))
+
+
+def _mix(images, inputs):
+    """Put a share of each image's partner into its box."""
+    side = images.shape[1]
+    centres = (ops.arange(side, dtype="float32") + 0.5) / side
+    top, left, bottom, right = (inputs["box"][:, k, None] for k in range(4))
+    rows = ops.cast(ops.logical_and(centres >= top, centres < bottom), "float32")
+    columns = ops.cast(ops.logical_and(centres >= left, centres < right), "float32")
+    share = (inputs["mixed"][:, None, None] * rows[:, :, None] * columns[:, None, :])[..., None]
+    return images + share * (ops.take(images, inputs["partner"], axis=0) - images)
+
+
+def _levels(rng: np.random.Generator, count: int, spec: Augmentation) -> np.ndarray:
+    level = rng.uniform(0, np.log2(spec.degrade), count)  # 1 is half the size, 2 a quarter
+    return np.maximum(1 - np.abs(level[:, None] - np.arange(3)), 0).astype("float32")
+
+
+def _mixes(rng: np.random.Generator, count: int, spec: Augmentation) -> dict[str, np.ndarray]:
+    """Source: Zhang et al. 2018, "mixup"; Yun et al. 2019, "CutMix", equation 2 for the box."""
+    in_box = rng.uniform(size=count) < (0.5 if spec.mixup and spec.cutmix else float(spec.cutmix > 0))
+    # The smaller share: the image's own label stays the first.
+    share = [rng.beta(alpha, alpha, count) if alpha else np.zeros(count) for alpha in (spec.mixup, spec.cutmix)]
+    share = np.minimum(share, 1 - np.array(share))
+    half = np.sqrt(share[1])[:, None] / 2
+    centre = rng.uniform(half, 1 - half, (count, 2))
+    box = np.where(in_box[:, None], np.concatenate([centre - half, centre + half], axis=1), (0.0, 0.0, 1.0, 1.0))
+    return {
+        "partner": rng.permutation(count).astype("int32"),
+        "mixed": np.where(in_box, 1.0, share[0]).astype("float32"),
+        "box": box.astype("float32"),
+    }
 
 
 def _factor(rng: np.random.Generator, largest: float, shape: int | tuple[int, ...]) -> np.ndarray:

@@ -14,7 +14,7 @@ from model_store.classes import CODES
 from model_store.half_precision import store_half_precision
 from model_store.prediction import SOURCES, Calibration
 from model_store.probes import Probes
-from training import fit, model_card, network, synthetic
+from training import model_card, network, synthetic
 from training.configs.recipe import Recipe
 
 MODEL, MADE_FROM = "model.keras", "model.made_from"
@@ -139,7 +139,7 @@ def trained(recipe: Recipe, folder: Path) -> keras.Model:
     """The network with the weights that the run ended with, in float32: photos to logits (N, 8)."""
     input_px = recipe.input.size_px
     model = network.build(recipe.network_px or input_px, input_px=input_px)
-    fit.load_weights(model, _weights(recipe, folder))
+    network.load_weights(model, _weights(recipe, folder))
     return model
 
 

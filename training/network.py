@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from model_store.classes import CODES
+from training import lite2
 
 HEAD = "logits"
 FEATURE_MAP = "top_activation"
@@ -60,14 +61,22 @@ def load_starting_weights(network: keras.Model, weights: str) -> None:
 
     Args:
         network: from `build`.
-        weights: "imagenet" (Keras downloads them), "random", or a path of weights of
-            `keras.applications.EfficientNetB4(include_top=False, weights=None)`.
+        weights: "imagenet" (Keras downloads them), "random", "lite2" (see `lite2`; an installed package), a path of
+            weights of `keras.applications.EfficientNetB4(include_top=False, weights=None)`, or the `.npz` file of an
+            earlier run's stage, which brings its head along.
 
     Raises:
         FileNotFoundError: no such file.
+        ModuleNotFoundError: the package that "lite2" needs is not installed.
         ValueError: the file's layers are others.
     """
     if weights == "random":
+        return
+    if weights == "lite2":
+        load_lite2(network)
+        return
+    if weights.endswith(".npz"):
+        load_weights(network, Path(weights))
         return
     size_px = network.input_shape[1]
     imagenet = weights == "imagenet"
@@ -84,9 +93,26 @@ def load_starting_weights(network: keras.Model, weights: str) -> None:
             mean, variance = (keras.ops.convert_to_numpy(v) for v in layer.weights[:2])
             if imagenet:
                 variance = variance * _IMAGENET_STDDEV
-            _set_input_scaling(network, mean, variance)
+            set_input_scaling(network, mean, variance)
         elif layer.weights:
             by_name[layer.name].set_weights(layer.get_weights())
+
+
+def load_lite2(network: keras.Model, swish_scale: float = lite2.SWISH_SCALE) -> None:
+    """Put the installed Lite2, widened, and its input scaling into a network; see `lite2.carry`."""
+    lite2.carry(lite2.read(), network, swish_scale=swish_scale)
+    set_input_scaling(network, np.full(3, lite2.MEAN), np.full(3, lite2.STDDEV**2))
+
+
+def load_weights(network: keras.Model, file: Path) -> None:
+    """Put the weights that a stage of a run ended with into a network from `build`, of whatever size.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file's layers are others.
+    """
+    with np.load(file) as arrays:
+        set_variables(network, [arrays[str(i)] for i in range(len(arrays))])
 
 
 def variables(network: keras.Model) -> list[np.ndarray]:
@@ -126,7 +152,8 @@ def _normalization(network: keras.Model) -> keras.layers.Normalization:
     return next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
 
 
-def _set_input_scaling(network: keras.Model, mean: np.ndarray, variance: np.ndarray) -> None:
+def set_input_scaling(network: keras.Model, mean: np.ndarray, variance: np.ndarray) -> None:
+    """Let the network take away this mean and divide by the root of this variance, each (3,), of RGB in [0, 1]."""
     layer = _normalization(network)
     layer.adapt_mean.assign(mean)
     layer.adapt_variance.assign(variance)

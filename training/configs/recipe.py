@@ -21,6 +21,9 @@ class Augmentation:
         brightness, contrast, saturation: largest factor either way, log-uniform.
         tint: largest gain of each colour channel of its own, as above: the colour of light and of cameras.
         blur: up to this share of a 3x3 mean is mixed in; up to half of it is taken away (sharper) instead.
+        degrade: the image loses detail as if it had been that many times smaller, at most: 1 to 4, log-uniform.
+        mixup, cutmix: parameter of the Beta distribution that says how much of another image is mixed in, all over
+            or in a rectangle; 0 leaves it out; with both, each image gets one of them.
     """
 
     flips: bool = False
@@ -33,6 +36,13 @@ class Augmentation:
     saturation: float = 1.0
     tint: float = 1.0
     blur: float = 0.0
+    degrade: float = 1.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.degrade <= 4:
+            raise ValueError(f"degrade must lie in 1 to 4, not at {self.degrade}")
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,7 @@ class Recipe:
         class_power: an image is drawn in proportion to (images of its class) ** -class_power: 0 as they come,
             1 all classes alike.
         logit_adjustment: add the logarithm of the drawn class shares to the logits in the loss.
+        class_balanced_loss: weigh the loss of an image by one over its class's share of the draws.
         label_smoothing: share of the target spread over all classes.
         dropout, drop_connect: rates before the head and of whole residual branches.
         early_stopping_patience, reduce_lr_patience: epochs without a better validation loss before a stage stops,
@@ -112,6 +123,7 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     class_power: float = 0.0
     logit_adjustment: bool = False
+    class_balanced_loss: bool = False
     label_smoothing: float = 0.0
     dropout: float = 0.2
     drop_connect: float = 0.2
@@ -123,3 +135,19 @@ class Recipe:
     def keeps_best(self) -> bool:
         """Whether a stage ends with the weights of its best epoch rather than its last."""
         return self.early_stopping_patience is not None or self.reduce_lr_patience is not None
+
+
+def from_dict(fields: dict) -> Recipe:
+    """A recipe from what `dataclasses.asdict` gave, perhaps before some field was added: that one has its default.
+
+    Raises:
+        ValueError: a field is unknown or was one that every recipe needs.
+    """
+    try:
+        stages = tuple(
+            Stage(**{**stage, "augmentation": Augmentation(**stage["augmentation"])}) for stage in fields["stages"]
+        )
+        parts = {"input": InputSpec(**fields["input"]), "optimizer": Optimizer(**fields["optimizer"])}
+        return Recipe(**{**fields, "stages": stages, **parts})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a recipe of this version: {error}") from error

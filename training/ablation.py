@@ -1,0 +1,160 @@
+"""Short trainings from the same weights, each with one thing changed, compared on validation."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+
+from training import fit
+from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
+
+# What every other variant differs from in one thing.
+_PLAIN = Augmentation(flips=True, rotation=180, zoom=1.2, brightness=1.15, contrast=1.1, saturation=1.1, blur=0.5)
+_STRONG = Augmentation(
+    flips=True,
+    rotation=180,
+    zoom=1.4,
+    stretch=1.2,
+    shift=0.1,
+    brightness=1.35,
+    contrast=1.3,
+    saturation=1.4,
+    tint=1.15,
+    blur=1.0,
+)
+BASE = "logit adjustment, mild augmentation"
+BEGIN, END = "<!-- ablation: begin -->", "<!-- ablation: end -->"
+
+
+def _augmented(**changes) -> Callable[[Recipe], Recipe]:
+    def change(recipe: Recipe) -> Recipe:
+        stage = recipe.stages[0]
+        return dataclasses.replace(
+            recipe,
+            stages=(dataclasses.replace(stage, augmentation=dataclasses.replace(stage.augmentation, **changes)),),
+        )
+
+    return change
+
+
+def _changed(**changes) -> Callable[[Recipe], Recipe]:
+    return lambda recipe: dataclasses.replace(recipe, **changes)
+
+
+VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
+    BASE: lambda recipe: recipe,
+    "stronger augmentation": _augmented(**dataclasses.asdict(_STRONG)),
+    "down- and upscaling": _augmented(degrade=3.0),
+    "mixup": _augmented(mixup=0.2),
+    "cutmix": _augmented(cutmix=1.0),
+    "no logit adjustment": _changed(logit_adjustment=False),
+    "class-balanced loss instead": _changed(logit_adjustment=False, class_balanced_loss=True),
+    "label smoothing 0.1": _changed(label_smoothing=0.1),
+    "averaged weights (EMA 0.98)": _changed(optimizer=Optimizer(weight_decay=1e-3, clip=1.0, ema=0.98)),
+}
+
+
+def base(steps: int, size_px: int, seed: int) -> Recipe:
+    """The recipe that each variant changes: one stage of so many steps of 32 images."""
+    stage = Stage(
+        "short",
+        size_px,
+        epochs=1,
+        epoch_images=32 * steps,
+        batch_size=32,
+        peak=3e-4,
+        warmup=min(20, steps // 5),
+        augmentation=_PLAIN,
+    )
+    return Recipe(
+        stages=(stage,),
+        seed=seed,
+        optimizer=Optimizer(weight_decay=1e-3, clip=1.0),
+        class_power=0.5,
+        logit_adjustment=True,
+        drop_connect=0.1,
+    )
+
+
+def run(
+    data: fit.Data, out: Path, weights: str, *, steps: int, size_px: int, seeds: int, minutes: float
+) -> pd.DataFrame:
+    """Train the variants that are not there yet, until the time is up; call again to go on.
+
+    Args:
+        data: from `prepare`.
+        out: gets a run's folder for each variant and seed, `ablation.csv` and `ablation.md`.
+        weights: what each starts from, see `network.load_starting_weights`.
+        steps, size_px: of each training.
+        seeds: trainings of each variant; all variants get their first before one gets its second.
+        minutes: no further training starts that would probably end later than this.
+
+    Returns:
+        A row a training: variant, seed, balanced_accuracy, accuracy, loss (validation), images, minutes.
+    """
+    began, longest = time.monotonic(), 0.0
+    rows = []
+    for seed in range(seeds):
+        for name, change in VARIANTS.items():
+            folder = out / f"seed{seed}" / name.replace(" ", "_")
+            recipe = change(base(steps, size_px, seed))
+            finished = (folder / "history.csv").exists()
+            if not finished and (time.monotonic() - began + longest) / 60 > minutes:
+                continue
+            started = time.monotonic()
+            fit.run(recipe, data, folder, weights)  # at once where it is finished; refuses other steps or sizes
+            longest = max(longest, time.monotonic() - started)
+            rows.append({"variant": name, "seed": seed, **_row(folder)})
+    table = pd.DataFrame(rows)
+    if len(table):
+        table.to_csv(out / "ablation.csv", index=False)
+        validation = fit.validation_rows(data.table, base(steps, size_px, 0))
+        text = markdown(table, f"From `{Path(weights).name}`, {steps} steps of 32 images at {size_px} px each; "
+                               f"measured on {len(validation)} validation images.")  # fmt: skip
+        (out / "ablation.md").write_text(text, encoding="utf-8")
+    return table
+
+
+def markdown(table: pd.DataFrame, conditions: str) -> str:
+    """The table for people: each variant's mean over its seeds, the range, and the distance from the base."""
+    grouped = table.groupby("variant", sort=False)
+    means, counts = grouped.balanced_accuracy.mean(), grouped.size()
+    lines = [
+        conditions,
+        "",
+        "| what | balanced accuracy | range over seeds | against the first row | accuracy | seeds |",
+    ]
+    lines.append("|---|---|---|---|---|---|")
+    for name, rows in grouped:
+        low, high = rows.balanced_accuracy.min(), rows.balanced_accuracy.max()
+        spread = f"{low:.3f} to {high:.3f}" if counts[name] > 1 else "one seed"
+        gain = f"{means[name] - means.iloc[0]:+.3f}" if name != means.index[0] else ""
+        lines.append(
+            f"| {name} | {means[name]:.3f} | {spread} | {gain} | {rows.accuracy.mean():.3f} | {counts[name]} |"
+        )
+    missing = [name for name in VARIANTS if name not in means.index]
+    if missing:
+        lines += ["", f"Not run yet: {', '.join(missing)}."]
+    return "\n".join([*lines, ""])
+
+
+def insert(readme: Path, text: str) -> None:
+    """Put the table between the markers of a document; ValueError where they are missing."""
+    content = readme.read_text(encoding="utf-8")
+    if BEGIN not in content or END not in content:
+        raise ValueError(f"{readme} lacks the lines {BEGIN} and {END}")
+    head, rest = content.split(BEGIN, 1)
+    readme.write_text(f"{head}{BEGIN}\n{text}{END}{rest.split(END, 1)[1]}", encoding="utf-8")
+
+
+def _row(folder: Path) -> dict[str, float]:
+    last = pd.read_csv(folder / "history.csv").iloc[-1]
+    return {
+        "balanced_accuracy": last.val_balanced_accuracy,
+        "accuracy": last.val_accuracy,
+        "loss": last.val_loss,
+        "images": int(last.images),
+        "minutes": last.minutes,
+    }

@@ -1,0 +1,94 @@
+"""What is wrong, or merely odd, in a data set: each check gives the rows to look at."""
+
+import numpy as np
+import pandas as pd
+
+from model_store.classes import CODES
+
+
+def unreadable(table: pd.DataFrame) -> pd.DataFrame:
+    """Files that the serving code cannot open: columns image, source, kind, diagnosis."""
+    rows = table[table.split == "unreadable"]
+    return _described(rows)
+
+
+def without_lesion(table: pd.DataFrame) -> pd.DataFrame:
+    """Images whose lesion is not known, so that each counts as a lesion of its own: columns as `unreadable`."""
+    return _described(table[table.lesion == "image_" + table.image])
+
+
+def lesions_with_several_labels(table: pd.DataFrame) -> pd.DataFrame:
+    """Lesions whose images were labelled differently: lesion, images, diagnoses (codes separated by spaces)."""
+    lesions = table.groupby("lesion").label.agg(images="size", labels=lambda labels: tuple(sorted(set(labels))))
+    rows = lesions[lesions.labels.map(len) > 1].reset_index()
+    return pd.DataFrame(
+        {
+            "lesion": rows.lesion,
+            "images": rows.images,
+            "diagnoses": [" ".join(CODES[k] for k in labels) for labels in rows.labels],
+        }
+    )
+
+
+def duplicate_pairs(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    """What is known of each near-identical pair.
+
+    Args:
+        table: from `dataset.read`, with `split`.
+        pairs: columns first and second, image names, from `splits.near_duplicates`.
+
+    Returns:
+        A row a pair: first, second, first_diagnosis, second_diagnosis, first_split, second_split, and the flags
+        same_lesion, same_label, same_split.
+    """
+    by_name = table.set_index("image")
+    first, second = (by_name.loc[pairs[side]].reset_index() for side in ("first", "second"))
+    return pd.DataFrame(
+        {
+            "first": first.image,
+            "second": second.image,
+            "first_diagnosis": first.label.map(lambda k: CODES[k]),
+            "second_diagnosis": second.label.map(lambda k: CODES[k]),
+            "first_split": first.split,
+            "second_split": second.split,
+            "same_lesion": first.lesion == second.lesion,
+            "same_label": first.label == second.label,
+            "same_split": first.split == second.split,
+        }
+    )
+
+
+def summary(table: pd.DataFrame, pairs: pd.DataFrame, rows_without_image: int) -> dict[str, int]:
+    """Each finding as a number; `pairs` from `duplicate_pairs`."""
+    kinds = table.kind.value_counts()
+    return {
+        "images": len(table),
+        **{f"images, {kind}": int(kinds[kind]) for kind in sorted(kinds.index)},
+        "lesions": int(table.lesion.nunique()),
+        "rows of the tables without an image": rows_without_image,
+        "unreadable files": len(unreadable(table)),
+        "images without a lesion's id": len(without_lesion(table)),
+        "lesions with several labels": len(lesions_with_several_labels(table)),
+        "near-identical pairs": len(pairs),
+        "near-identical pairs of two lesions": int((~pairs.same_lesion).sum()),
+        "near-identical pairs with two labels": int((~pairs.same_label).sum()),
+        "near-identical pairs on two sides of the split": int((~pairs.same_split).sum()),
+    }
+
+
+def missing(table: pd.DataFrame) -> pd.DataFrame:
+    """Share of the images without age, sex, site or skin type (columns) in each source (rows), in [0, 1]."""
+    unknown = table[["age", "sex", "site", "skin_type"]].isna()
+    unknown["lesion"] = table.lesion == "image_" + table.image
+    return unknown.groupby(table.source).mean()
+
+
+def _described(rows: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "image": rows.image,
+            "source": rows.source,
+            "kind": rows.kind,
+            "diagnosis": np.array(CODES)[rows.label.to_numpy()],
+        }
+    ).reset_index(drop=True)
