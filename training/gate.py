@@ -24,6 +24,7 @@ from training.probes import Real
 
 GATE, PROBES, COMPARED = "gate.json", "probes.npz", "ood_scores.csv"
 NOT_TRAINED = ("calibration", "validation")
+_MIN_GROUPS = 5  # lesions or motifs; crops of one photo say nothing about the next photo
 _TRAINING_SAMPLE = 2000  # dermoscopy images; all phone photos are taken
 
 
@@ -67,7 +68,8 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
         What the file holds. "real": for each source and each of "validation" (calibration and validation, which chose
         the thresholds) and "test", the share refused and the reasons. "strangers": pictures that chose nothing, by
         kind. "source_probe": share of validation images whose source is told right. "leave_one_diagnosis_out".
-        "scores": what was compared. Shares have 95 % intervals, by lesion or motif.
+        "scores": what was compared. Shares have 95 % intervals, by lesion or
+        motif, where there are at least five of them.
     """
     content = json.loads((folder / "calibration.json").read_text())
     calibrations = {source: Calibration.from_dict(content[source]) for source in SOURCES}
@@ -164,7 +166,7 @@ def _real(
 
 def _share(codes: np.ndarray, groups: np.ndarray) -> dict:
     refused = codes != ""
-    low, high = metrics.share_interval(refused, groups)
+    low, high = metrics.share_interval(refused, groups) if len(np.unique(groups)) >= _MIN_GROUPS else (None, None)
     reasons = {str(code): int((codes == code).sum()) for code in np.unique(codes[refused])}
     return {"n": len(codes), "refused": float(refused.mean()), "low": low, "high": high, "reasons": reasons}
 
