@@ -33,12 +33,15 @@ audit: $(VENV)/.dev ## Look for unsafe constructs, and for known weaknesses of t
 	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.txt
 
 sbom: $(VENV)/.dev ## Write what serving is made of into sbom.json (CycloneDX).
-	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible \
+	$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible \
 		--output-format JSON --output-file sbom.json
 
 train-smoke: $(VENV)/.training ## Go through all of training on a few generated images, into runs/smoke.
 	rm -rf runs/smoke
 	$(BIN)/python -m training reproduce --config smoke --run runs/smoke --cache runs/smoke/cache --bundles runs/smoke/bundles
+
+bench-train: $(VENV)/.training ## Time reading, augmentation and compute of a recipe's stages (CONFIG=progressive DATA=DIR; ARGS).
+	$(BIN)/python -m training bench --config $(or $(CONFIG),smoke) $(if $(DATA),--data $(DATA)) --out benchmarks $(ARGS)
 
 fuzz: $(VENV)/.dev ## Decode 20,000 damaged photos: each must be read or refused within 1 s and 300 MB.
 	$(BIN)/python -m tests.fuzz $(ARGS)
@@ -61,11 +64,12 @@ lock: $(VENV)/.uv ## Pin requirements*.in into requirements*.txt, with hashes; U
 	$(LOCK) $(UPGRADE) requirements-uv.in --output-file requirements-uv.txt
 	$(LOCK) $(UPGRADE) requirements.in --output-file requirements.txt
 	$(LOCK) $(UPGRADE) requirements-training.in --output-file requirements-training.txt
+	$(LOCK) $(UPGRADE) requirements-lite2.in --output-file requirements-lite2.txt
 	$(LOCK) $(UPGRADE) requirements-dev.in --output-file requirements-dev.txt
 	$(LOCK) $(UPGRADE) requirements-scorer.in --output-file requirements-scorer.txt
 
 clean: ## Remove .venv and what the tools left behind.
-	rm -rf $(VENV) .pytest_cache .ruff_cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each stamp is newer than the requirements that it stands for, so a second start installs nothing.
