@@ -95,15 +95,25 @@ class Client:
 
     def status(self, path: str) -> int:
         """Ask for a page and give its status."""
-        self._connection.request("GET", path)
-        response = self._connection.getresponse()
-        response.read()
-        return response.status
+        return self._exchange("GET", path)[0].status
 
     def get(self, path: str) -> str:
         """Read a page."""
-        self._connection.request("GET", path)
-        return self._connection.getresponse().read().decode()
+        return self._exchange("GET", path)[1].decode()
+
+    def _exchange(self, *request) -> tuple[http.client.HTTPResponse, bytes]:
+        """Send and read; once more on a new connection where the server has just closed an idle one, as browsers do."""
+        reused = self._connection.sock is not None
+        try:
+            self._connection.request(*request)
+            response = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+            if not reused:
+                raise
+            self._connection.close()
+            self._connection.request(*request)
+            response = self._connection.getresponse()
+        return response, response.read()
 
     def send_form(self, photo: bytes) -> int:
         """Send a photo as the start page's form does, read the answer, give its status."""
@@ -112,10 +122,9 @@ class Client:
         return self._post("/en/result", {"csrf_token": self._token}, photo)
 
     def _open_form(self) -> None:
-        self._connection.request("GET", "/en/")
-        response = self._connection.getresponse()
+        response, page = self._exchange("GET", "/en/")
         self._cookie = (response.getheader("Set-Cookie") or "").partition(";")[0]
-        found = re.search(r'name="csrf_token" value="([^"]+)"', response.read().decode())
+        found = re.search(r'name="csrf_token" value="([^"]+)"', page.decode())
         if not found:
             raise RuntimeError("the start page has no form")
         self._token = found.group(1)
@@ -131,7 +140,4 @@ class Client:
         )
         body = b"".join([*parts, head.encode(), photo, f"\r\n--{BOUNDARY}--\r\n".encode()])
         headers = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}", "Cookie": self._cookie}
-        self._connection.request("POST", path, body, headers)
-        response = self._connection.getresponse()
-        response.read()
-        return response.status
+        return self._exchange("POST", path, body, headers)[0].status
