@@ -94,6 +94,17 @@ def test_another_schema_version_is_not_guessed_at(copy, version):
     assert (error.code, error.details["found"], error.details["supported"]) == ("bundle_schema_unknown", version, 2)
 
 
+def test_a_bundle_of_the_first_schema_has_one_calibration_for_every_source_and_no_probes(copy, calibrations):
+    document = json.loads((copy / "bundle.json").read_text())
+    only = document["calibration"]["dermoscopy"]
+    del only["score_thresholds"], document["files"]["probes.npz"]
+    change_document(copy, schema_version=1, calibration=only, files=document["files"])
+    read = bundle.read(copy)
+    assert read.probes is None
+    assert read.calibrations["dermoscopy"] == read.calibrations["phone"]
+    assert read.calibrations["phone"].temperature == calibrations["dermoscopy"].temperature
+
+
 BROKEN_DOCUMENTS = {
     "classes in another order": {"classes": ["NV", "MEL", "BCC", "AK", "BKL", "DF", "VASC", "SCC"]},
     "input without a known fit": {"input": {"fit": "stretch"}},
