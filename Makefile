@@ -1,6 +1,6 @@
 # `make help` lists the targets. A fresh machine needs Python 3.11, make and git; everything else goes into .venv.
 .DEFAULT_GOAL := help
-.PHONY: help serve test bench lint lock train-smoke screenshots clean browser translations fuzz load audit sbom services
+.PHONY: help serve test bench bench-train lint lock train-smoke screenshots clean browser translations fuzz load audit sbom services
 
 PYTHON ?= python3.11
 VENV := .venv

@@ -5,6 +5,9 @@ import pandas as pd
 
 from model_store.classes import CODES
 
+# PAD-UFES-20 gives one lesion's number to several patients.
+_LESION = ["patient", "lesion"]
+
 
 def unreadable(table: pd.DataFrame) -> pd.DataFrame:
     """Files that the serving code cannot open: columns image, source, kind, diagnosis."""
@@ -17,12 +20,19 @@ def without_lesion(table: pd.DataFrame) -> pd.DataFrame:
     return _described(table[table.lesion == "image_" + table.image])
 
 
+def shared_lesion_ids(table: pd.DataFrame) -> pd.DataFrame:
+    """Ids that several patients' lesions share, so that the id alone names no lesion: lesion, patients, images."""
+    lesions = table.groupby("lesion").agg(patients=("patient", "nunique"), images=("image", "size"))
+    return lesions[lesions.patients > 1].reset_index()
+
+
 def lesions_with_several_labels(table: pd.DataFrame) -> pd.DataFrame:
-    """Lesions whose images were labelled differently: lesion, images, diagnoses (codes separated by spaces)."""
-    lesions = table.groupby("lesion").label.agg(images="size", labels=lambda labels: tuple(sorted(set(labels))))
+    """Lesions whose images were labelled differently: patient, lesion, images, diagnoses (separated by spaces)."""
+    lesions = table.groupby(_LESION).label.agg(images="size", labels=lambda labels: tuple(sorted(set(labels))))
     rows = lesions[lesions.labels.map(len) > 1].reset_index()
     return pd.DataFrame(
         {
+            "patient": rows.patient,
             "lesion": rows.lesion,
             "images": rows.images,
             "diagnoses": [" ".join(CODES[k] for k in labels) for labels in rows.labels],
@@ -38,12 +48,12 @@ def duplicate_pairs(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         pairs: columns first and second, image names, from `splits.near_duplicates`.
 
     Returns:
-        A row a pair: first, second, first_diagnosis, second_diagnosis, first_split, second_split, and the flags
-        same_lesion, same_label, same_split.
+        A row a pair, those with two labels or lesions first: first, second, first_diagnosis, second_diagnosis,
+        first_split, second_split, and the flags same_lesion, same_label, same_split.
     """
     by_name = table.set_index("image")
     first, second = (by_name.loc[pairs[side]].reset_index() for side in ("first", "second"))
-    return pd.DataFrame(
+    described = pd.DataFrame(
         {
             "first": first.image,
             "second": second.image,
@@ -56,6 +66,7 @@ def duplicate_pairs(table: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
             "same_split": first.split == second.split,
         }
     )
+    return described.sort_values(["same_label", "same_lesion"], kind="stable", ignore_index=True)
 
 
 def summary(table: pd.DataFrame, pairs: pd.DataFrame, rows_without_image: int) -> dict[str, int]:
@@ -64,10 +75,11 @@ def summary(table: pd.DataFrame, pairs: pd.DataFrame, rows_without_image: int) -
     return {
         "images": len(table),
         **{f"images, {kind}": int(kinds[kind]) for kind in sorted(kinds.index)},
-        "lesions": int(table.lesion.nunique()),
+        "lesions": int(table.groupby(_LESION).ngroups),
         "rows of the tables without an image": rows_without_image,
         "unreadable files": len(unreadable(table)),
         "images without a lesion's id": len(without_lesion(table)),
+        "lesion ids that several patients share": len(shared_lesion_ids(table)),
         "lesions with several labels": len(lesions_with_several_labels(table)),
         "near-identical pairs": len(pairs),
         "near-identical pairs of two lesions": int((~pairs.same_lesion).sum()),

@@ -47,6 +47,7 @@ def run(folder: Path, spec: InputSpec, cache: Path, out: Path, seed: int = 0) ->
         "unreadable": audit.unreadable(table),
         "without_lesion_id": audit.without_lesion(table),
         "label_conflicts": audit.lesions_with_several_labels(table),
+        "shared_lesion_ids": audit.shared_lesion_ids(table),
         "near_duplicates": pairs,
         "shortcut_probe": probed,
     }
@@ -92,6 +93,7 @@ def _numbers(table: pd.DataFrame, pairs: pd.DataFrame) -> np.ndarray:
 
 def _tables(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, pd.DataFrame]:
     diagnosis = table.label.map(lambda k: CODES[k]).rename("diagnosis")
+    dermoscopy = table.kind == "dermoscopy"
     return {
         "classes": eda_plots.count(table, "kind"),
         "sex": eda_plots.count(table, "sex"),
@@ -99,7 +101,7 @@ def _tables(table: pd.DataFrame, facts: pd.DataFrame) -> dict[str, pd.DataFrame]
         "age": table.groupby(diagnosis).age.agg(["count", "mean", "std", "min", "median", "max"]).round(1),
         "sizes": facts.groupby([table.source, table.kind, "file_width", "file_height"]).size().to_frame("images"),
         "by_source": facts.groupby([table.source, table.kind]).mean(numeric_only=True).round(3),
-        "by_class": facts.groupby(diagnosis).mean(numeric_only=True).round(3),
+        "dermoscopy_by_class": facts[dermoscopy].groupby(diagnosis[dermoscopy]).mean(numeric_only=True).round(3),
         "missing": audit.missing(table).round(4),
     }
 
@@ -191,7 +193,7 @@ def _write_figure(figure: Figure, folder: Path, name: str) -> str:
 def _page(images: dict[str, str], tables: dict[str, pd.DataFrame]) -> str:
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     shown = {
-        name: table.head(60).to_html(border=0, na_rep="", float_format="{:.3f}".format)
+        name: table.head(60).to_html(border=0, na_rep="", float_format="{:.4g}".format)
         for name, table in tables.items()
     }
     return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(

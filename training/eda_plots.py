@@ -24,7 +24,7 @@ def classes(table: pd.DataFrame) -> Figure:
     for offset, kind in enumerate(counts.columns):
         log.bar(np.arange(len(CODES)) + 0.27 * (offset - 1), counts[kind], width=0.27, label=kind)
     log.set(yscale="log", xticks=range(len(CODES)), xticklabels=CODES, ylabel="images, logarithmic")
-    plain.set(ylabel="images")
+    plain.set(ylabel="images", ylim=(0, 1.1 * bottom.max()))
     plain.legend()
     return figure
 
@@ -52,7 +52,8 @@ def ages(table: pd.DataFrame) -> Figure:
     labels = [f"{kind}: mean {age.mean():.1f}, deviation {age.std():.1f}, n {len(age)}" for kind, age in known]
     axis.hist([age for _, age in known], bins=_AGE_BINS, stacked=True, label=labels)
     axis.set(xlabel="age, years", ylabel="images")
-    axis.legend(fontsize=7)
+    axis.set_ylim(top=1.35 * axis.get_ylim()[1])  # room for the legend
+    axis.legend(fontsize=7, loc="upper left")
     return figure
 
 

@@ -36,6 +36,7 @@ def test_the_audit_counts_what_is_wrong(explored):
     assert found["unreadable files"] == 1
     assert found["images without a lesion's id"] == 20
     assert found["lesions with several labels"] == 1
+    assert found["lesion ids that several patients share"] == 0
     assert found["near-identical pairs"] == 1
     assert found["near-identical pairs of two lesions"] == 1
     assert found["near-identical pairs with two labels"] == 1
