@@ -12,7 +12,16 @@ from contextlib import AbstractContextManager
 from urllib.parse import quote
 
 from flask import Flask, Response, current_app, g, request
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, ProcessCollector, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 from app.advice import Advice
 from app.inference import InferenceQueue
@@ -22,6 +31,9 @@ from model_store.prediction import Prediction
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
+
+# A second time series for each counter, which only says when it began.
+disable_created_metrics()
 
 logger = logging.getLogger(__name__)
 

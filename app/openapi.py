@@ -28,7 +28,7 @@ def document(limit_mb: int, with_tokens: bool) -> dict:
             "version": SCHEMA_VERSION,
             "description": "Photos of skin lesions in, preliminary answers out: what to do, and the ranked diagnoses. "
             "Every answer is an estimate made by artificial intelligence, not a diagnosis; a doctor makes the "
-            "diagnosis. Nothing of a photo is kept. Texts follow `Accept-Language` (kk, ru, en).",
+            "diagnosis. Nothing of a photo is kept. Texts follow Accept-Language (kk, ru, en).",
         },
         "servers": [{"url": "/"}],
         "paths": {
@@ -50,8 +50,8 @@ def _answer_operation(limit_mb: int) -> dict:
     return {
         "operationId": "answer",
         "summary": "Answer one photo",
-        "description": f"JPEG, PNG, WebP, HEIC or AVIF, up to {limit_mb} MB. What is wrong with the photo is told as a "
-        "problem. A photo that was read but cannot be judged is an answer of the level `cannot_judge`.",
+        "description": f"JPEG, PNG, WebP, HEIC, AVIF or DICOM, up to {limit_mb} MB. What is wrong with the photo is told as a "
+        "problem. A photo that was read but cannot be judged is an answer of the level cannot_judge.",
         "requestBody": _form({"photo": _file()}, ["photo"]),
         "responses": {"200": _json_of("Answer", "The answer."), **_problems("400", "413", "415", "422", "429", "503")},
     }
@@ -87,7 +87,7 @@ def _form(fields: dict, required: list[str]) -> dict:
         "out, the model decides by what it sees.",
     }
     schema = {"type": "object", "properties": {**fields, "source": source}, "required": required}
-    encoding = {"photo": {"contentType": "image/jpeg, image/png, image/webp, image/heic, image/avif"}}
+    encoding = {"photo": {"contentType": "image/jpeg, image/png, image/webp, image/heic, image/avif, application/dicom"}}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}
 
 
