@@ -3,6 +3,7 @@
 import logging
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -92,6 +93,14 @@ def test_without_a_key_one_is_made_kept_for_its_owner_alone_and_used_again(tmp_p
     assert "SKIN_SECRET_KEY is not set" in caplog.text
     assert made not in caplog.text
     assert secret_key(config) == made
+
+
+def test_servers_that_start_together_share_one_whole_key(tmp_path):
+    config = Config(secret_key_file=tmp_path / "key")
+    with ThreadPoolExecutor(16) as servers:
+        keys = set(servers.map(lambda _: secret_key(config), range(64)))
+    assert keys == {config.secret_key_file.read_text()}
+    assert [path.name for path in tmp_path.iterdir()] == ["key"]
 
 
 def test_two_sites_make_different_keys(tmp_path):

@@ -13,7 +13,7 @@ def violations(page) -> list[str]:
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/en/conditions", "/en/conditions/melanoma", "/en/signs", "/en/about",
-                                  "/en/privacy", "/en/terms", "/en/compare", "/en/model",
+                                  "/en/privacy", "/en/terms", "/en/compare", "/en/model", "/api/v1/",
                                   "/en/no-such-page"])  # fmt: skip
 def test_a_page_is_accessible(visit, path, colours):
     phone = visit()
