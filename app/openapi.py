@@ -50,8 +50,8 @@ def _answer_operation(limit_mb: int) -> dict:
     return {
         "operationId": "answer",
         "summary": "Answer one photo",
-        "description": f"JPEG, PNG, WebP, HEIC, AVIF or DICOM, up to {limit_mb} MB. What is wrong with the photo is told "
-        "as a problem. A photo that was read but cannot be judged is an answer of the level cannot_judge.",
+        "description": f"JPEG, PNG, WebP, HEIC, AVIF or DICOM, up to {limit_mb} MB. What is wrong with the photo is "
+        "told as a problem. A photo that was read but cannot be judged is an answer of the level cannot_judge.",
         "requestBody": _form({"photo": _file()}, ["photo"]),
         "responses": {"200": _json_of("Answer", "The answer."), **_problems("400", "413", "415", "422", "429", "503")},
     }
