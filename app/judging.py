@@ -1,5 +1,6 @@
 """A new photo's one way from its bytes to an answer, for the pages and the API alike."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,8 @@ from model_store import quality
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
 from model_store.prediction import Evidence
+
+_assessors = ThreadPoolExecutor(thread_name_prefix="quality")
 
 
 @dataclass(frozen=True)
@@ -44,14 +47,15 @@ def look(data: bytes, source: str | None = None, site: str = "") -> Look:
         PhotoError: its sender can mend it.
         Overloaded, DeadlineExceeded, EngineError: its sender can only try again.
     """
-    classifier = current_app.extensions["classifier"]
+    classifier, metrics = current_app.extensions["classifier"], current_app.extensions["metrics"]
     with places.decoding():
         with observability.stage("decode"):
             photo = open_photo(data)
-        with observability.stage("quality"):
-            assessed = quality.assess(photo)
+        # Side by side, since both spend their time in Pillow, which lets other threads run.
+        assessing = _assessors.submit(observability.timed(metrics, "quality", quality.assess), photo)
         with observability.stage("prepare"):
             prepared = classifier.prepare(photo)
+        assessed = assessing.result()
         del photo  # its memory is free before the next one is decoded
     with observability.stage("inference"):
         evidence, feature_map = inference.submit(prepared, places.client_is_there)

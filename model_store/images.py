@@ -28,8 +28,8 @@ _LIMIT_MEGAPIXELS_OF = {WebPImageFile: 16, AvifImageFile: 32}
 _LIMIT_MEGAPIXELS_CMYK = 32
 LIMIT_PX = 64  # a shorter side below this shows no structure of a lesion
 
-# A side may be decoded smaller, but never below this: four times the resolution that photos are compared at.
-_KEPT_PX = 1024
+# A side may be decoded smaller, but never below this: twice the resolution that photos are compared at.
+_KEPT_PX = 512
 # Unless it would be one of a very long strip, of which the middle is looked at.
 _KEPT_PIXELS = 8_000_000
 _BAND_ROWS = 64  # a large photo is scaled down in bands of so many rows, since most steps copy what they change
@@ -72,9 +72,9 @@ def open_photo(data: bytes) -> Photo:
     """Decode a JPEG, PNG, WebP, HEIC or AVIF photo, or the one in a DICOM file.
 
     Orientation and colour profile are applied, transparency lies on white, 16 bits become 8, greyscale and CMYK become
-    RGB, and of several frames the first (in HEIC the primary one) is taken. A photo with both sides of 2048 px or more
-    is scaled down by a whole factor, to sides of 1024 px or more: the network is shown a quarter of that, and decoding
-    costs a fraction. So is a long strip of more than 8 megapixels. A plain 8-bit RGB file below that gives exactly the
+    RGB, and of several frames the first (in HEIC the primary one) is taken. A photo with both sides of 1024 px or more
+    is scaled down by a whole factor, to sides of 512 px or more: the network is shown half of that, and decoding costs
+    a fraction. So is a long strip of more than 8 megapixels. A plain 8-bit RGB file below that gives exactly the
     decoder's pixels.
 
     Args:

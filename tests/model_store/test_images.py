@@ -10,6 +10,8 @@ from PIL import Image, ImageCms, ImageOps
 
 from model_store.errors import PhotoError
 from model_store.images import LIMIT_MEGAPIXELS, LIMIT_PX, open_photo
+from model_store.preprocessing import InputSpec, prepare
+from tests.conftest import draw_lesion
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,8 @@ def test_a_plain_jpeg_gives_exactly_pillows_upright_pixels(scene, orientation, q
     assert photo.notes == (() if orientation == 1 else ("rotated",))
 
 
-@pytest.mark.parametrize("size", [(1024, 1024), (1600, 1200), (2600, 2047)])
-def test_a_photo_with_a_side_below_2048_px_is_never_scaled(scene, size):
+@pytest.mark.parametrize("size", [(512, 512), (1023, 1023), (2600, 1023)])
+def test_a_photo_with_a_side_below_1024_px_is_never_scaled(scene, size):
     data = encode(scene.resize(size), "JPEG")
     photo = open_photo(data)
     np.testing.assert_array_equal(photo.rgb, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
@@ -67,12 +69,30 @@ def test_a_photo_with_a_side_below_2048_px_is_never_scaled(scene, size):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
-def test_a_large_photo_of_any_format_is_scaled_but_keeps_1024_px(scene, kind):
+def test_a_large_photo_of_any_format_is_scaled_but_keeps_512_px(scene, kind):
     photo = open_photo(encode(scene.resize((2200, 2060)), kind))
     assert photo.notes == ("scaled_down",)
-    assert min(photo.rgb.shape[:2]) >= 1024
+    assert min(photo.rgb.shape[:2]) >= 512
     small = Image.fromarray(photo.rgb).resize(scene.size, Image.Resampling.BOX)
     assert np.abs(np.asarray(small, dtype=int) - np.asarray(scene, dtype=int)).mean() < 6
+
+
+@pytest.mark.parametrize("size", [(1024, 1024), (1600, 1200), (4000, 3000)])
+def test_scaled_decoding_shows_the_network_what_full_decoding_would(size):
+    data = encode(draw_lesion(3, size), "JPEG", quality=90)
+    full = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    scaled = open_photo(data)
+    assert scaled.notes == ("scaled_down",)
+    spec = InputSpec()
+    difference = np.abs(prepare(scaled.rgb, spec) - prepare(full, spec))
+    assert difference.mean() < 1  # of 255
+    assert np.percentile(difference, 99) < 5
+
+
+@pytest.mark.parametrize("size", [(256, 256), (600, 450), (1022, 767)])
+def test_photos_as_small_as_those_of_training_are_not_touched(size):
+    data = encode(draw_lesion(3, size), "JPEG", quality=75)
+    np.testing.assert_array_equal(open_photo(data).rgb, np.asarray(Image.open(io.BytesIO(data)).convert("RGB")))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
@@ -87,7 +107,7 @@ def test_scaling_in_bands_gives_what_scaling_at_once_would(scene, mode):
     image = scene.resize((2310, 2170)).convert(mode)
     if "A" in mode:
         image.putalpha(scene.resize(image.size).getchannel("R"))
-    small = image.reduce(2)
+    small = image.reduce(4)
     expected = small.convert("RGB")
     if "A" in mode:
         expected = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small.convert("RGBA")).convert("RGB")
