@@ -1,8 +1,14 @@
 """The bundle in the tree is the one that is served, small enough to ship, and as good as its issue asked."""
 
+import json
+from pathlib import Path
+
 import pytest
 
+from model_store import comparison
 from model_store.bundle import find, verify
+
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +37,10 @@ def test_its_card_says_what_its_report_says(bundle):
         assert f"### Test: {name}\n\n{figures['images']} images of {figures['lesions']} lesions." in card
         for figure in (*figures["seven_classes"].values(), figures["calibration_error"], figures["melanoma_auc"]):
             assert f"| {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |" in card
+
+
+def test_the_fast_engine_was_held_against_the_reference_on_real_photos_and_agrees(bundle):
+    result = json.loads((ROOT / "benchmarks" / "engines.json").read_text())
+    assert result["bundle"] == f"{bundle.name}/{bundle.version}"
+    assert result["photos"] >= 500
+    assert comparison.is_within_limits(result)

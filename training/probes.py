@@ -60,9 +60,7 @@ def fit(training: Real, strangers: Answers, score: str) -> Probes:
     phone = training.sources == "phone"
     source_weights, source_bias = _direction(features, phone, _SOURCE_C)
     mean, projection, centres = _centres(features, training.sources, training.labels)
-    pictures = np.concatenate([features, strangers.features])
-    is_stranger = np.arange(len(pictures)) >= len(features)
-    stranger_weights, stranger_bias = _direction(pictures, is_stranger, _STRANGER_C)
+    stranger_weights, stranger_bias = _stranger_direction(features, strangers.features)
     return Probes(
         source_weights=source_weights,
         source_bias=np.array(source_bias),
@@ -93,9 +91,11 @@ def compare(training: Real, validation: Real, strangers: Answers, kinds: np.ndar
         "kNN distance": lambda said: neighbours.kneighbors(_unit(said.features))[0][:, -1],
         "largest probability": lambda said: -_largest(said.logits),
     }
+    whole = fit(training, strangers, "energy")
     for kind in np.unique(kinds):
         own = kinds == kind
-        fitted = fit(training, Answers(strangers.logits[~own], strangers.features[~own]), "energy")
+        weights, bias = _stranger_direction(training.answers.features, strangers.features[~own])
+        fitted = dataclasses.replace(whole, stranger_weights=weights, stranger_bias=np.array(bias))
         theirs = Answers(strangers.logits[own], strangers.features[own])
         scorers = {name: _scorer(fitted, weights) for name, weights in SCORES.items()} | plain
         for name, scorer in scorers.items():
@@ -147,6 +147,11 @@ def _direction(features: np.ndarray, positive: np.ndarray, c: float) -> tuple[np
     model = LogisticRegression(C=c, class_weight="balanced", max_iter=3000).fit(scaler.transform(features), positive)
     weights = model.coef_[0] / scaler.scale_
     return weights, float(model.intercept_[0] - weights @ scaler.mean_)
+
+
+def _stranger_direction(real: np.ndarray, strange: np.ndarray) -> tuple[np.ndarray, float]:
+    pictures = np.concatenate([real, strange]).astype(np.float64)
+    return _direction(pictures, np.arange(len(pictures)) >= len(real), _STRANGER_C)
 
 
 def _centres(

@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -219,3 +220,42 @@ def test_the_command_runs_as_a_module_and_complains_of_no_good_photo(folder, tin
 def test_help_costs_no_tensorflow():
     check = "import sys, model_store.__main__; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
+
+
+def test_shards_share_an_archive_without_gap_or_overlap(folder, tiny_bundle, tmp_path):
+    names = []
+    for index in range(3):
+        part = tmp_path / f"part-{index}.csv"
+        assert predict(tiny_bundle, part, folder, "--shard", f"{index}/3") == 0
+        names.append([row["image"] for row in rows(part)])
+    assert names == [["ISIC_0000001", "a.b"], ["ISIC_0000002"], ["ISIC_0000003"]]
+
+
+@pytest.mark.parametrize("shard", ["3/3", "-1/3", "1", "0/0", "a/b"])
+def test_a_shard_that_does_not_exist_is_refused(folder, tiny_bundle, tmp_path, shard, capsys):
+    with pytest.raises(SystemExit) as stop:
+        predict(tiny_bundle, tmp_path / "out.csv", folder, f"--shard={shard}")
+    assert stop.value.code == 2
+    assert "not I/N" in capsys.readouterr().err
+
+
+def test_build_converts_once_and_says_where(tiny_bundle, engine_options, capsys):
+    command = ["build", "--bundle", str(tiny_bundle), "--cache", str(engine_options.cache)]
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main(command) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"tiny/1.0.0 is ready for OpenVINO in {engine_options.cache}")
+
+
+def test_compare_engines_writes_its_figures_and_is_content_with_float32(tiny_bundle, engine_options, tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    for seed in range(4):
+        draw_lesion(seed).save(tmp_path / "photos" / f"{seed}.jpg")
+    command = ["compare-engines", str(tmp_path / "photos"), "--output", str(tmp_path / "engines.json")]
+    command += ["--bundle", str(tiny_bundle), "--cache", str(engine_options.cache)]
+    assert main([*command, "--count", "3"]) == 0
+    assert json.loads((tmp_path / "engines.json").read_text())["photos"] == 3
+    assert "f32: same first diagnosis 100.00 %" in capsys.readouterr().out
+    assert main([*command, "--count", "5"]) == 2
+    assert "4 photos are fewer than 5" in capsys.readouterr().err

@@ -38,8 +38,9 @@ def test_the_audit_counts_what_is_wrong(explored):
     assert found["lesions with several labels"] == 1
     assert found["lesion ids that several patients share"] == 0
     assert found["near-identical pairs"] == 1
-    assert found["near-identical pairs of two lesions"] == 1
-    assert found["near-identical pairs with two labels"] == 1
+    assert found["near-identical pairs without thumbnails"] == 1
+    assert found["of these, of two lesions"] == 1
+    assert found["of these, with two labels"] == 1
     assert found["near-identical pairs on two sides of the split"] == 0
 
 
