@@ -25,7 +25,7 @@ class OpenVINOEngine:
         model_path: the bundle's `model.keras`, for the last layer's weights.
         folder: with `network.xml` and `network.bin`, whose weights are mapped into memory, not copied.
         precision: "f32", or "bf16" where the processor has it: faster, but see
-            docs/decisions/0010-openvino-in-float32.md.
+            docs/decisions/0006-openvino-in-float32.md.
 
     Raises:
         EngineError: `engine_unavailable`: OpenVINO cannot read or compile the files.
