@@ -175,18 +175,19 @@ def test_of_two_photos_chosen_in_a_hurry_the_second_is_sent(phone, halves, photo
     phone.page.evaluate(
         """() => {
             const original = window.createImageBitmap;
-            let calls = 0;
+            let calls = 0, over;
+            window.firstIsOver = new Promise((done) => { over = done; });
             window.createImageBitmap = async (...given) => {
-                const slow = calls++ === 0;
-                const picture = await original(...given);
-                if (slow) await new Promise((done) => { window.releaseFirst = done; });
-                return picture;
+                if (calls++ > 0) return original(...given);
+                await new Promise((done) => { window.releaseFirst = done; });
+                return original(...given).finally(over);
             };
         }"""
     )
     phone.page.locator('input[type="file"]').last.set_input_files(halves)
     choose(phone.page, photo_file)
     phone.page.evaluate("window.releaseFirst()")
+    phone.page.evaluate("window.firstIsOver.then(() => true)")
     assert send(phone.page)[0].size == (1200, 1200)
 
 
