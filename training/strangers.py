@@ -7,44 +7,61 @@ other kinds altogether, only measures. No photo of a person's skin lesion is amo
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-import mahotas
-import matplotlib
 import numpy as np
-import skimage
-import sklearn
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 # (package, file inside it, kind). Each photo gives itself and a few crops.
 _CHOOSING_PHOTOS = (
-    (skimage, "data/astronaut.png", "face"),
-    (skimage, "data/camera.png", "person"),
-    (skimage, "data/motorcycle_left.png", "thing"),
-    (skimage, "data/rocket.jpg", "thing"),
-    (skimage, "data/coins.png", "thing"),
-    (skimage, "data/clock_motion.png", "thing"),
-    (skimage, "data/brick.png", "material"),
-    (skimage, "data/gravel.png", "material"),
-    (skimage, "data/page.png", "text"),
-    (skimage, "data/retina.jpg", "other medical picture"),
-    (skimage, "data/hubble_deep_field.jpg", "sky"),
-    (sklearn, "datasets/images/flower.jpg", "plant"),
+    ("skimage", "data/astronaut.png", "face"),
+    ("skimage", "data/camera.png", "person"),
+    ("skimage", "data/motorcycle_left.png", "thing"),
+    ("skimage", "data/rocket.jpg", "thing"),
+    ("skimage", "data/coins.png", "thing"),
+    ("skimage", "data/clock_motion.png", "thing"),
+    ("skimage", "data/brick.png", "material"),
+    ("skimage", "data/gravel.png", "material"),
+    ("skimage", "data/page.png", "text"),
+    ("skimage", "data/retina.jpg", "other medical picture"),
+    ("skimage", "data/hubble_deep_field.jpg", "sky"),
+    ("sklearn", "datasets/images/flower.jpg", "plant"),
+    ("foolbox", "data/imagenet_02_438.jpg", "thing"),
+    ("foolbox", "data/imagenet_03_990.jpg", "plant"),
+    ("foolbox", "data/imagenet_04_949.jpg", "food"),
+    ("foolbox", "data/imagenet_05_853.jpg", "landscape"),
+    ("foolbox", "data/imagenet_07_609.jpg", "thing"),
+    ("foolbox", "data/imagenet_08_915.jpg", "landscape"),
+    ("foolbox", "data/imagenet_10_541.jpg", "thing"),
+    ("foolbox", "data/imagenet_12_741.jpg", "material"),
+    ("foolbox", "data/imagenet_14_129.jpg", "bird"),
+    ("foolbox", "data/imagenet_16_251.jpg", "pet"),
+    ("foolbox", "data/imagenet_17_22.jpg", "bird"),
 )
 _MEASURING_PHOTOS = (
-    (matplotlib, "mpl-data/sample_data/grace_hopper.jpg", "face"),
-    (mahotas, "demos/data/luispedro.jpg", "face"),
-    (skimage, "data/chelsea.png", "pet"),
-    (skimage, "data/coffee.png", "food"),
-    (mahotas, "demos/data/DepartmentStore.jpg", "street"),
-    (sklearn, "datasets/images/china.jpg", "landscape"),
-    (skimage, "data/grass.png", "plant"),
-    (skimage, "data/text.png", "text"),
-    (skimage, "data/ihc.png", "other medical picture"),
-    (skimage, "data/moon.png", "sky"),
-    (skimage, "data/color.png", "drawing"),
-    (skimage, "data/logo.png", "drawing"),
+    ("matplotlib", "mpl-data/sample_data/grace_hopper.jpg", "face"),
+    ("mahotas", "demos/data/luispedro.jpg", "face"),
+    ("skimage", "data/chelsea.png", "pet"),
+    ("skimage", "data/coffee.png", "food"),
+    ("mahotas", "demos/data/DepartmentStore.jpg", "street"),
+    ("sklearn", "datasets/images/china.jpg", "landscape"),
+    ("skimage", "data/grass.png", "plant"),
+    ("skimage", "data/text.png", "text"),
+    ("skimage", "data/ihc.png", "other medical picture"),
+    ("skimage", "data/moon.png", "sky"),
+    ("skimage", "data/color.png", "drawing"),
+    ("skimage", "data/logo.png", "drawing"),
+    ("foolbox", "data/imagenet_00_243.jpg", "pet"),
+    ("foolbox", "data/imagenet_01_559.jpg", "thing"),
+    ("foolbox", "data/imagenet_06_609.jpg", "thing"),
+    ("foolbox", "data/imagenet_09_455.jpg", "thing"),
+    ("foolbox", "data/imagenet_11_630.jpg", "thing"),
+    ("foolbox", "data/imagenet_13_471.jpg", "thing"),
+    ("foolbox", "data/imagenet_15_99.jpg", "bird"),
+    ("foolbox", "data/imagenet_18_317.jpg", "insect"),
+    ("foolbox", "data/imagenet_19_305.jpg", "insect"),
 )
 _CROPS = 11
 _DRAWN = 12  # of each kind, for choosing and again for measuring
@@ -72,7 +89,7 @@ def measuring() -> list[Stranger]:
 
 def _crops(photos: tuple) -> Iterator[Stranger]:
     for package, name, kind in photos:
-        with Image.open(Path(package.__file__).parent / name) as image:
+        with Image.open(_folder(package) / name) as image:
             whole = image.convert("RGB")
         rng = np.random.default_rng(zlib.crc32(name.encode()))
         yield Stranger(kind, name, np.asarray(whole))
@@ -85,9 +102,14 @@ def _crops(photos: tuple) -> Iterator[Stranger]:
             yield Stranger(kind, name, np.asarray(crop.resize((512, 512), Image.Resampling.BICUBIC)))
 
 
+def _folder(package: str) -> Path:
+    """Where a package's files lie; importing it could need more than its pictures do."""
+    return Path(find_spec(package).origin).parent
+
+
 def _small_faces(which: slice) -> Iterator[Stranger]:
     """Sheets of four of the 25-pixel faces that scikit-image ships (the first 100 of the file are faces)."""
-    faces = np.load(Path(skimage.__file__).parent / "data" / "lfw_subset.npy")[:100][which]
+    faces = np.load(_folder("skimage") / "data" / "lfw_subset.npy")[:100][which]
     for sheet in range(0, len(faces) - 3, 4):
         four = np.vstack([np.hstack(faces[sheet : sheet + 2]), np.hstack(faces[sheet + 2 : sheet + 4])])
         grey = Image.fromarray((255 * four / four.max()).astype(np.uint8)).resize((400, 400), Image.Resampling.BICUBIC)
@@ -241,6 +263,24 @@ def _fur(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC)
 
 
+def _tissue(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
+    """A stained section under the microscope: pale tissue with holes, full of small dark nuclei."""
+    stain, nucleus = rng.uniform([205, 150, 180], [245, 200, 225]), rng.uniform([70, 40, 90], [150, 110, 170])
+    density = Image.fromarray(rng.integers(0, 256, (6, 6)).astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+    shares = np.asarray(density, dtype=float)[..., None] / 255
+    image = Image.fromarray((stain * (0.8 + 0.2 * shares) + 10).clip(0, 255).astype(np.uint8))
+    pen, r = ImageDraw.Draw(image), rng.uniform(3, 9)
+    for _ in range(int(rng.integers(2, 12))):
+        x, y, hole = *(rng.uniform(0, size)), rng.uniform(15, 80)
+        pen.ellipse((x - hole, y - hole * 0.7, x + hole, y + hole * 0.7), fill=(242, 238, 242))
+    for _ in range(int(size[0] * size[1] / r**2 / rng.uniform(12, 40))):
+        (x, y), (a, b) = rng.uniform(0, size), r * rng.uniform(0.6, 1.3, 2)
+        if rng.random() < shares[int(y), int(x), 0]:
+            colour = tuple(int(c) for c in (nucleus * rng.uniform(0.8, 1.3)).clip(0, 255))
+            pen.ellipse((x - a, y - b, x + a, y + b), fill=colour)
+    return image.filter(ImageFilter.GaussianBlur(float(rng.uniform(0.5, 1.5))))
+
+
 _DRAWINGS: dict[str, Callable] = {
     "plain colour": _plain,
     "colour gradient": _gradient,
@@ -253,6 +293,7 @@ _DRAWINGS: dict[str, Callable] = {
     "landscape, drawn": _drawn_landscape,
     "food, drawn": _plate,
     "fur, drawn": _fur,
+    "tissue, drawn": _tissue,
 }
 
 
