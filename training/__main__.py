@@ -102,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
-    from training import ablation, bench, eda, prepare, probe
+    from training import ablation, bench, eda, prepare, probe, readme
 
     out = options.out or Path("runs") / options.step
     if options.step == "eda":
@@ -112,7 +112,15 @@ def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
         return 0
     data = prepare.run(source, recipe.input, options.cache, recipe.seed)
     if options.step == "probe":
-        table = probe.run(data, recipe.input, out, options.weights, options.per_class, options.size)
+        table = probe.run(
+            data,
+            recipe.input,
+            out,
+            options.weights,
+            per_class=options.per_class,
+            size_px=options.size,
+            steps=options.steps,
+        )
         print(table.round(4).to_string(index=False))
     if options.step == "bench":
         print(json.dumps(bench.run(recipe, data, out, options.steps), indent=2))
@@ -127,8 +135,8 @@ def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
             minutes=options.minutes,
         )
         print(table.round(4).to_string(index=False))
-        if options.readme:
-            ablation.insert(options.readme, (out / "ablation.md").read_text(encoding="utf-8"))
+    if options.step in ("probe", "ablation") and options.readme:
+        readme.insert(options.readme, options.step, (out / f"{options.step}.md").read_text(encoding="utf-8"))
     return 0
 
 
@@ -154,6 +162,7 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument("--weights", nargs="*", default=[], help="weights files to measure beside the others")
             step.add_argument("--per-class", type=int, default=60, help="images of each class and side, at most (60)")
             step.add_argument("--size", type=int, default=128, help="side of the images, pixels (128)")
+            step.add_argument("--steps", type=int, default=60, help="steps of 32 images from each start; 0: none (60)")
         if name == "bench":
             step.add_argument("--steps", type=int, default=10, help="steps timed in each stage (10)")
         if name == "ablation":
@@ -162,6 +171,7 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument("--size", type=int, default=96, help="side of the images, pixels (96)")
             step.add_argument("--seeds", type=int, default=1, help="trainings of each variant (1)")
             step.add_argument("--minutes", type=float, default=20, help="start no training that would end later (20)")
+        if name in ("probe", "ablation"):
             step.add_argument("--readme", type=Path, help="document whose table is replaced")
         if name in {"train", "reproduce"}:
             step.add_argument("--weights", help=_WEIGHTS)

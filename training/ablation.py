@@ -25,7 +25,6 @@ _STRONG = Augmentation(
     blur=1.0,
 )
 BASE = "logit adjustment, mild augmentation"
-BEGIN, END = "<!-- ablation: begin -->", "<!-- ablation: end -->"
 
 
 def _augmented(**changes) -> Callable[[Recipe], Recipe]:
@@ -138,15 +137,6 @@ def markdown(table: pd.DataFrame, conditions: str) -> str:
     if missing:
         lines += ["", f"Not run yet: {', '.join(missing)}."]
     return "\n".join([*lines, ""])
-
-
-def insert(readme: Path, text: str) -> None:
-    """Put the table between the markers of a document; ValueError where they are missing."""
-    content = readme.read_text(encoding="utf-8")
-    if BEGIN not in content or END not in content:
-        raise ValueError(f"{readme} lacks the lines {BEGIN} and {END}")
-    head, rest = content.split(BEGIN, 1)
-    readme.write_text(f"{head}{BEGIN}\n{text}{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
 
 def _row(folder: Path) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What starting weights are worth before any training: a linear probe on their pooled features."""
+"""What starting weights are worth: a linear probe on their pooled features, and a short fine-tuning from them."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,40 +12,48 @@ from sklearn.preprocessing import StandardScaler
 
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec
-from training import fit, lite2, metrics, network
+from training import ablation, fit, lite2, metrics, network
 
 _BATCH = 32
 _STATISTICS_BATCHES = 8
 _SWISH_SCALES = (1.0, 2.0, 4.0)
 
 
-def run(data: fit.Data, spec: InputSpec, out: Path, weights: list[str], per_class: int, size_px: int) -> pd.DataFrame:
+def run(
+    data: fit.Data, spec: InputSpec, out: Path, weights: list[str], *, per_class: int, size_px: int, steps: int
+) -> pd.DataFrame:
     """Fit a logistic regression on features of training images, and measure it on validation lesions.
+
+    Then train the whole network a little from the same weights, as the first row of `ablation` does.
 
     Args:
         data: from `prepare`.
         spec: how images are prepared.
-        out: gets `probe.csv` and `probe.md`; starts that stand there already are not measured again.
+        out: gets `probe.csv`, `probe.md` and the runs' folders; starts that stand there already are not measured again.
         weights: files besides random weights and, where its package is installed, Lite2 in several ways.
         per_class: at most so many training and as many validation images of each class.
         size_px: side of the images, pixels.
+        steps: of 32 images, from each start that `train --weights` knows; 0 leaves the fine-tuning out.
 
     Returns:
-        A row a start: start, balanced_accuracy, low, high (95 %, by lesion), train_images, validation_images, size_px.
+        A row a start: start, balanced_accuracy, low, high (95 %, by lesion), train_images, validation_images, size_px;
+        fine_tuned (balanced accuracy on all validation images, of eight classes) and steps, where it was trained.
     """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "probe.csv"
-    table = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["start"])
+    rows = pd.read_csv(file).to_dict("records") if file.exists() else []
     train, held_out = (_balanced(data.table, split, per_class) for split in ("train", "validation"))
-    images = {rows.tobytes(): fit.prepared(data.pixels, rows, spec, size_px) for rows in (train, held_out)}
+    images = {part.tobytes(): fit.prepared(data.pixels, part, spec, size_px) for part in (train, held_out)}
     for start in _starts(weights):
-        if start in set(table.start):
+        if start in {row["start"] for row in rows}:
             continue
         features = _pooled(start, size_px, images[train.tobytes()], images[held_out.tobytes()])
         row = _measure(features, data.table.iloc[train], data.table.iloc[held_out])
         row = {"start": start, **row, "train_images": len(train), "validation_images": len(held_out)}
-        table = pd.concat([table, pd.DataFrame([{**row, "size_px": size_px}])], ignore_index=True)
-        table.to_csv(file, index=False)
+        row |= {"size_px": size_px, "fine_tuned": _fine_tuned(data, out, start, size_px, steps), "steps": steps}
+        rows.append(row)
+        pd.DataFrame(rows).to_csv(file, index=False)
+    table = pd.DataFrame(rows)
     (out / "probe.md").write_text(_markdown(table), encoding="utf-8")
     return table
 
@@ -73,6 +81,15 @@ def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -
     return tuple(keras.ops.convert_to_numpy(pool.predict(part, _BATCH, verbose=0)) for part in (train, held_out))
 
 
+def _fine_tuned(data: fit.Data, out: Path, start: str, size_px: int, steps: int) -> float:
+    weights = "lite2" if start == f"lite2, Swish x{lite2.SWISH_SCALE:g}" else start
+    if not steps or weights.startswith("lite2,"):
+        return float("nan")
+    folder = out / "fine_tuned" / Path(weights).name
+    fit.run(ablation.base(steps, size_px, seed=0), data, folder, weights)
+    return float(pd.read_csv(folder / "history.csv").val_balanced_accuracy.iloc[-1])
+
+
 def _measure(features: tuple[np.ndarray, np.ndarray], train: pd.DataFrame, held_out: pd.DataFrame) -> dict[str, float]:
     probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000))
     predicted = probe.fit(features[0], train.label).predict(features[1])
@@ -95,11 +112,14 @@ def _balanced(table: pd.DataFrame, split: str, per_class: int) -> np.ndarray:
 
 def _markdown(table: pd.DataFrame) -> str:
     lines = [
-        "| start | balanced accuracy of a linear probe (95 %) | images: train, validation | px |",
-        "|---|---|---|---|",
+        "| start | balanced accuracy of a linear probe (95 %) | after a short training | images | px |",
+        "|---|---|---|---|---|",
     ]
     for row in table.itertuples():
         name = Path(row.start).name
         figures = f"{row.balanced_accuracy:.3f} ({row.low:.3f} to {row.high:.3f})"
-        lines.append(f"| {name} | {figures} | {row.train_images}, {row.validation_images} | {row.size_px} |")
+        trained = "" if pd.isna(row.fine_tuned) else f"{row.fine_tuned:.3f} ({row.steps} steps of 32)"
+        lines.append(
+            f"| {name} | {figures} | {trained} | {row.train_images} + {row.validation_images} | {row.size_px} |"
+        )
     return "\n".join([*lines, ""])

@@ -43,7 +43,7 @@ def test_every_variant_differs_from_the_base_in_one_thing():
         assert changed.stages[0].epoch_images == 3200
 
 
-def test_the_table_takes_the_place_of_the_last_one_in_a_document(tmp_path):
+def test_the_table_says_means_ranges_and_what_has_not_run():
     rows = [
         {"variant": ablation.BASE, "seed": 0, "balanced_accuracy": 0.5, "accuracy": 0.6},
         {"variant": "mixup", "seed": 0, "balanced_accuracy": 0.52, "accuracy": 0.6},
@@ -52,22 +52,6 @@ def test_the_table_takes_the_place_of_the_last_one_in_a_document(tmp_path):
     text = ablation.markdown(pd.DataFrame(rows), "conditions")
     assert "| mixup | 0.540 | 0.520 to 0.560 | +0.040 | 0.650 | 2 |" in text
     assert "Not run yet: stronger augmentation" in text
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{ablation.BEGIN}\nold\n{ablation.END}\nafter\n")
-    ablation.insert(readme, text)
-    ablation.insert(readme, text)
-    content = readme.read_text()
-    assert content.count("| mixup |") == 1
-    assert "old" not in content
-    assert content.startswith("before\n")
-    assert content.endswith("\nafter\n")
-
-
-def test_a_document_without_the_markers_is_left_alone(tmp_path):
-    (tmp_path / "README.md").write_text("nothing here\n")
-    with pytest.raises(ValueError, match="lacks"):
-        ablation.insert(tmp_path / "README.md", "table")
-    assert (tmp_path / "README.md").read_text() == "nothing here\n"
 
 
 def test_the_averaged_weights_are_what_is_measured(small_network, few, data, tmp_path):

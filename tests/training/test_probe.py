@@ -19,18 +19,25 @@ def test_every_start_is_measured_on_other_lesions_and_only_once(
     file = tmp_path / "earlier.npz"
     values = network.variables(small_network(16))
     np.savez(file, **{str(i): value for i, value in enumerate(values)})
-    table = probe.run(data, _SPEC, tmp_path, [str(file)], per_class=6, size_px=16)
+    table = probe.run(data, _SPEC, tmp_path, [str(file)], per_class=6, size_px=16, steps=2)
     assert table.start.tolist() == ["random", str(file)]
     assert (table.low <= table.balanced_accuracy).all()
     assert (table.balanced_accuracy <= table.high).all()
     assert (table.train_images == 48).all()
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "probe.csv"), table, check_dtype=False)
-    assert f"| earlier.npz | {table.balanced_accuracy[1]:.3f} (" in (tmp_path / "probe.md").read_text()
+    for name, fine_tuned in zip(("random", "earlier.npz"), table.fine_tuned, strict=True):
+        history = pd.read_csv(tmp_path / "fine_tuned" / name / "history.csv")
+        assert history.images.item() == 64
+        assert fine_tuned == history.val_balanced_accuracy.item()
+    text = (tmp_path / "probe.md").read_text()
+    assert f"| earlier.npz | {table.balanced_accuracy[1]:.3f} (" in text
+    assert f"| {table.fine_tuned[1]:.3f} (2 steps of 32) |" in text
     monkeypatch.setattr(network, "build", None)  # a second call must not need it
-    again = probe.run(data, _SPEC, tmp_path, [str(file)], per_class=6, size_px=16)
+    again = probe.run(data, _SPEC, tmp_path, [str(file)], per_class=6, size_px=16, steps=2)
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
 
 
 def test_a_colour_that_tells_the_class_is_found(small_network, without_lite2, data, tmp_path):
-    table = probe.run(data, _SPEC, tmp_path, [], per_class=15, size_px=16)
+    table = probe.run(data, _SPEC, tmp_path, [], per_class=15, size_px=16, steps=0)
+    assert table.fine_tuned.isna().all()
     assert table.balanced_accuracy.item() > 0.3  # the generated spots have a hue for each class
