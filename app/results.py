@@ -200,14 +200,8 @@ def _confidence(prediction: Prediction) -> str:
 
 
 def measured(bundle: Bundle, source: str) -> dict:
-    """What the bundle's evaluation counted on test photos of a source; empty where it counted none.
-
-    A report that counts only one kind of photo has its tables without a level for the source: dermoscopy.
-    """
-    counted = bundle.report.get("answers", {})
-    if "set" in counted:
-        return counted if source == "dermoscopy" else {}
-    return counted.get(source, {})
+    """What the bundle's evaluation counted on test photos of a source; empty where it counted none."""
+    return bundle.report.get("answers", {}).get(source, {})
 
 
 def _frequency(read: Judged) -> tuple[str, ...]:

@@ -35,13 +35,13 @@ LIMIT_BYTES = 256 * 2**20  # no photo within the pixel limit needs more, and a f
 EXAMPLES = """\
 examples:
   python -m model_store list
-  python -m model_store verify efficientnet_b4_isic2019/1.0.0
+  python -m model_store verify efficientnet_b4_isic2019
   python -m model_store build
   python -m model_store predict photos/ --output predictions.csv
   python -m model_store predict photos/ --output predictions.csv --details
-  python -m model_store predict a.jpg b.heic --output predictions.csv --bundle efficientnet_b4_isic2019/1.0.0
+  python -m model_store predict a.jpg b.heic --output predictions.csv --bundle /srv/bundles/new
   python -m model_store predict archive/ --output part-3.csv --shard 3/8
-  python -m model_store compare efficientnet_b4_isic2019/1.0.0 efficientnet_b4_isic2019/2.0.0
+  python -m model_store compare efficientnet_b4_isic2019 /srv/bundles/new photos/
   python -m model_store compare-engines photos/ --output benchmarks/engines.json
 """
 

@@ -33,7 +33,7 @@ SCHEMA_VERSION = 2
 
 MODEL, DOCUMENT, GOLDEN, PROBES, REPORT = "model.keras", "bundle.json", "golden.npz", "probes.npz", "report.json"
 CARD, LICENCE, FIGURES = "MODEL_CARD.md", "LICENSE", "figures"
-_REQUIRED_FILES = {MODEL, GOLDEN, REPORT, CARD, LICENCE}
+_REQUIRED_FILES = {MODEL, GOLDEN, PROBES, REPORT, CARD, LICENCE}
 _FIELDS = {"schema_version", "name", "version", "classes", "input", "calibration", "training", "files"}
 
 
@@ -47,7 +47,7 @@ class Bundle:
         id: SHA-256 of `bundle.json`, which holds those of all other files: it names exactly this content.
         input: how photos are prepared for its network.
         calibrations: how its logits become a prediction, for each of `prediction.SOURCES`.
-        probes: what its features say of a photo's source and strangeness; None in a bundle of schema 1.
+        probes: what its features say of a photo's source and strangeness.
         metadata: what training wrote about itself: data, recipe, starting weights, versions.
         report: the evaluation, from `report.json`.
     """
@@ -58,7 +58,7 @@ class Bundle:
     id: str
     input: InputSpec
     calibrations: dict[str, Calibration]
-    probes: Probes | None
+    probes: Probes
     metadata: dict
     report: dict
 
@@ -119,14 +119,14 @@ def read(path: Path) -> Bundle:
     try:
         document = json.loads(content)
         _check_schema(document)
-        spec, calibrations = InputSpec(**document["input"]), _calibrations(document)
+        spec, calibrations = InputSpec(**document["input"]), _calibrations(document["calibration"])
         files = {str(PurePosixPath(name)): str(digest) for name, digest in document["files"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BundleError("bundle_metadata_invalid") from error
     for name, digest in files.items():
         _check_file(path, name, digest)
     try:
-        probes = Probes.read(path / PROBES) if PROBES in files else None
+        probes = Probes.read(path / PROBES)
     except ValueError as error:
         raise BundleError("bundle_metadata_invalid") from error
     return Bundle(
@@ -277,27 +277,21 @@ def write(
 
 
 def _check_schema(document: dict) -> None:
-    version = document["schema_version"]
-    if version not in (1, SCHEMA_VERSION):
-        raise BundleError("bundle_schema_unknown", found=version, supported=SCHEMA_VERSION)
+    if document["schema_version"] != SCHEMA_VERSION:
+        raise BundleError("bundle_schema_unknown", found=document["schema_version"], supported=SCHEMA_VERSION)
     if document.keys() != _FIELDS:
         raise ValueError(f"missing or unknown fields: {sorted(document.keys() ^ _FIELDS)}")
     if document["classes"] != list(CODES):
         raise ValueError("the classes are others, or in another order")
     if not isinstance(document["training"], dict):
         raise ValueError("training must be an object")
-    required = _REQUIRED_FILES | ({PROBES} if version > 1 else set())
-    if missing := required - document["files"].keys():
+    if missing := _REQUIRED_FILES - document["files"].keys():
         raise ValueError(f"no SHA-256 for {sorted(missing)}")
     if any(PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts for name in document["files"]):
         raise ValueError("a file lies outside the bundle")
 
 
-def _calibrations(document: dict) -> dict[str, Calibration]:
-    values = document["calibration"]
-    if document["schema_version"] == 1:  # one for every source, and no thresholds for the score: tenths
-        only = Calibration.from_dict(values | {"score_thresholds": [tenth / 10 for tenth in range(1, 10)]})
-        return dict.fromkeys(SOURCES, only)
+def _calibrations(values: dict) -> dict[str, Calibration]:
     if values.keys() != set(SOURCES):
         raise ValueError("a calibration is needed for each source, and for no other")
     return {source: Calibration.from_dict(values[source]) for source in SOURCES}

@@ -12,7 +12,7 @@ from model_store.bundle import MODEL, Bundle, read, replay_golden
 from model_store.engines.base import Engine, EngineOutput
 from model_store.errors import ModelStoreError
 from model_store.images import Photo
-from model_store.prediction import SOURCES, Evidence, Prediction, energy, interpret, pooled
+from model_store.prediction import Evidence, Prediction, interpret, pooled
 from model_store.preprocessing import prepare
 from model_store.quality import Quality
 
@@ -56,13 +56,7 @@ class Classifier:
 
     def evidence(self, output: EngineOutput) -> list[Evidence]:
         """Read the network's output: what `interpret` needs, photo by photo."""
-        probes = self.bundle.probes
-        if probes is not None:
-            return probes.evidence(output.logits, pooled(output.feature_map))
-        return [
-            Evidence(tuple(map(float, row)), float(score), SOURCES[0])
-            for row, score in zip(output.logits, energy(output.logits), strict=True)
-        ]
+        return self.bundle.probes.evidence(output.logits, pooled(output.feature_map))
 
     def interpret(self, evidence: Evidence, source: str | None = None) -> Prediction:
         """`prediction.interpret` with this bundle's calibrations."""

@@ -63,7 +63,7 @@ class OperatingPoint:
 class OutOfDistribution:
     """A photo whose score is above `threshold` is unlike what the network learnt.
 
-    `score` is "probes" (`Probes.ood_scores`), or "energy" in a bundle without probes.
+    `score` names how it is computed; "probes" (`Probes.ood_scores`) is the only way.
     """
 
     score: str
@@ -110,7 +110,7 @@ class Calibration:
             raise ValueError("operating points must have unique names and include those of the advice")
         if not set(risks.values()) <= RISKS.keys():
             raise ValueError("an operating point has an unknown risk")
-        if self.out_of_distribution.score not in {"energy", "probes"}:
+        if self.out_of_distribution.score != "probes":
             raise ValueError("unknown out-of-distribution score")
         if len(self.score_thresholds) != 9 or not (np.diff(self.score_thresholds) >= 0).all():
             raise ValueError("score_thresholds must be 9 rising numbers")

@@ -283,7 +283,12 @@ def with_report(make_app, answering, measured):
 
 
 def test_how_often_that_answer_was_right_is_told_in_counts(make_app, photo):
-    measured = {"set": "a test split", "by_top_class": {"MEL": {"n": 40, "counts": {"MEL": 20, "NV": 12, "SCC": 8}}}}
+    measured = {
+        "dermoscopy": {
+            "set": "a test split",
+            "by_top_class": {"MEL": {"n": 40, "counts": {"MEL": 20, "NV": 12, "SCC": 8}}},
+        }
+    }
     page = text_of(send(with_report(make_app, URGENT, measured), photo).text)
     assert "Of 40 test photos that got this answer, 20 really were this, and 28 were skin cancer or could" in page
     assert "The model had never seen these photos (a test split)." in page
@@ -297,7 +302,7 @@ def test_how_often_that_answer_was_right_is_told_in_counts(make_app, photo):
     ],
 )
 def test_a_rare_cancer_is_counted_and_none_at_all_is_never_claimed(make_app, photo, counts, said):
-    measured = {"set": "a test split", "by_top_class": {"NV": {"n": 1000, "counts": counts}}}
+    measured = {"dermoscopy": {"set": "a test split", "by_top_class": {"NV": {"n": 1000, "counts": counts}}}}
     page = text_of(send(with_report(make_app, WATCH, measured), photo).text)
     assert said in page
     assert "and 0 were" not in page
@@ -321,7 +326,7 @@ def test_an_alarm_on_a_strange_photo_stands_with_a_remark(make_app, photo, answe
     ],
 )
 def test_too_few_test_photos_say_nothing(make_app, photo, by_top_class):
-    measured = {"set": "a test split", "by_top_class": by_top_class}
+    measured = {"dermoscopy": {"set": "a test split", "by_top_class": by_top_class}}
     page = text_of(send(with_report(make_app, URGENT, measured), photo).text)
     assert "test photos that got this answer" not in page
 
