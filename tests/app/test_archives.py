@@ -47,8 +47,9 @@ def test_entries_beyond_the_limit_of_all_together_are_errors_by_name():
     assert (len(found["a.jpg"]), len(found["c.jpg"])) == (600, 300)
 
 
-def test_a_list_of_too_many_entries_is_refused():
+def test_a_list_of_too_many_entries_is_refused_before_it_is_read(monkeypatch):
     data = packed({f"{number}.jpg": b"" for number in range(archives.MAX_ENTRIES + 1)})
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the list is being read"))
     with pytest.raises(ArchiveError, match="archive_too_large"):
         list(photos(data, MEGABYTE))
 
