@@ -4,6 +4,7 @@ import hmac
 import ipaddress
 import logging
 import math
+import re
 import time
 
 from flask import Flask, current_app, request
@@ -42,13 +43,25 @@ def init_app(app: Flask, config: Config) -> None:
 def client_key() -> str:
     """Stand in for the client's address: a keyed hash, which only this site's key connects with it.
 
-    Of an IPv6 address the first 64 bits count, since one client has all the others.
+    Of an IPv6 address the first 64 bits count, since one client has all the others. Clients whose address cannot be
+    read share one key.
     """
-    address = ipaddress.ip_address((request.remote_addr or "127.0.0.1").partition("%")[0])
-    if address.version == 6:
+    address = client_address()
+    if address is not None and address.version == 6:
         address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
     key = str(current_app.secret_key).encode()
-    return hmac.digest(key, b"rate limit " + address.packed, "sha256").hex()[:32]
+    return hmac.digest(key, b"rate limit " + (address.packed if address else b""), "sha256").hex()[:32]
+
+
+def client_address() -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The client's address, without the port that some proxies add; None where it cannot be read."""
+    text = (request.remote_addr or "").partition("%")[0]
+    if with_port := re.fullmatch(r"([\d.]+):\d+|\[([^]]+)\]:\d+", text):
+        text = with_port[1] or with_port[2]
+    try:
+        return ipaddress.ip_address(text)
+    except ValueError:
+        return None
 
 
 def seconds_to_wait() -> int:

@@ -2,8 +2,10 @@
 
 import ipaddress
 
-from flask import Blueprint, Response, abort, current_app, jsonify, request
+from flask import Blueprint, Response, abort, current_app, jsonify
 from prometheus_client import CONTENT_TYPE_LATEST
+
+from app import limits
 
 blueprint = Blueprint("operations", __name__)
 
@@ -29,7 +31,7 @@ def readyz() -> tuple[Response, int]:
 def metrics() -> Response:
     """The figures of `observability.Metrics`, for those whom the operator's networks include."""
     networks = current_app.extensions["config"].metrics_allow
-    address = ipaddress.ip_address((request.remote_addr or "").partition("%")[0])
-    if not any(address in ipaddress.ip_network(network) for network in networks):
+    address = limits.client_address()
+    if address is None or not any(address in ipaddress.ip_network(network) for network in networks):
         abort(404)
     return Response(current_app.extensions["metrics"].text(), content_type=CONTENT_TYPE_LATEST)

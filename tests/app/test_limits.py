@@ -66,6 +66,10 @@ def test_the_address_is_kept_as_a_hash_that_depends_on_the_key(make_app):
         ("2001:db8::1", "2001:db8:0:1::1", False),
         ("::ffff:203.0.113.7", "203.0.113.7", True),
         ("203.0.113.7", "203.0.113.8", False),
+        ("203.0.113.7:51234", "203.0.113.7:51235", True),  # some proxies add the port
+        ("[2001:db8::1]:51234", "2001:db8::1", True),
+        ("203.0.113.7:51234", "203.0.113.8:51234", False),
+        ("unknown", "", True),
     ],
 )
 def test_one_client_has_one_key(app, one, other, same):

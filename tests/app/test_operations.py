@@ -1,5 +1,7 @@
 """What a probe learns: alive, ready, and with which model."""
 
+import pytest
+
 
 def test_a_site_that_answers_photos_is_alive_and_ready_with_its_bundle(client):
     assert client.get("/livez").json == {"status": "alive"}
@@ -15,6 +17,11 @@ def test_a_site_that_answers_no_photos_any_more_is_alive_but_not_ready(app):
     client = app.test_client()
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 503
+
+
+@pytest.mark.parametrize("address", ["203.0.113.7", "", "203.0.113.7:51234"])
+def test_for_an_address_that_is_not_allowed_or_that_nobody_can_read_there_are_no_metrics(client, address):
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": address}).status_code == 404
 
 
 def test_a_probe_leaves_no_cookie_and_comes_by_address(client):
