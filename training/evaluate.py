@@ -8,6 +8,7 @@ from model_store.prediction import Calibration, OperatingPoint, malignancy_score
 from training import calibration, metrics, seven
 
 _THRESHOLDS = np.round(np.arange(0.01, 0.61, 0.01), 2)  # of the decision curve; nobody refers only above 60 %
+_CURVE_THRESHOLDS = np.round(np.arange(0.01, 1.0, 0.01), 2)  # every whole percent, as a reader would set it
 _BINS = 10  # of the reliability diagrams
 
 
@@ -48,6 +49,7 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
         "reliability": {code: reliability(stated[:, k], labels == k) for k, code in enumerate(CODES)},
         "confusion": metrics.confusion(labels, predicted, len(CODES)).tolist(),
         "operating_points": [_operating_point(point, stated, rows) for point in fitted.operating_points],
+        "curve": threshold_curve(malignancy, malignant),
         "prediction_sets": _prediction_sets(stated, rows, fitted),
         "decision_curve": decision_curve(malignancy, malignant),
     }
@@ -120,6 +122,18 @@ def decision_curve(malignancy: np.ndarray, malignant: np.ndarray) -> dict:
         "model": [_plain(metrics.net_benefit(malignancy, malignant, t)) for t in _THRESHOLDS],
         "everyone": [_plain(metrics.net_benefit(everyone, malignant, t)) for t in _THRESHOLDS],
     }
+
+
+def threshold_curve(malignancy: np.ndarray, malignant: np.ndarray) -> list[dict]:
+    """Sensitivity and specificity of calling at or above each whole percent of stated malignancy: both shape (N,)."""
+    return [
+        {
+            "threshold": float(threshold),
+            "sensitivity": _plain(metrics.sensitivity(malignancy, malignant, threshold)),
+            "specificity": _plain(metrics.specificity(malignancy, malignant, threshold)),
+        }
+        for threshold in _CURVE_THRESHOLDS
+    ]
 
 
 def answers_by_top_class(stated: np.ndarray, labels: np.ndarray) -> dict:

@@ -71,6 +71,21 @@ def test_an_operating_point_is_measured_where_its_risk_is_reached(calibration):
     assert urgent["sensitivity"]["images"] == 2
 
 
+def test_the_curve_tells_what_each_whole_percent_finds_and_spares():
+    malignancy, malignant = np.array([0.05, 0.3, 0.3, 0.8]), np.array([False, False, True, True])
+    curve = evaluate.threshold_curve(malignancy, malignant)
+    assert [point["threshold"] for point in curve] == pytest.approx([k / 100 for k in range(1, 100)])
+    assert curve[0] == {"threshold": 0.01, "sensitivity": 1.0, "specificity": 0.0}
+    assert curve[29] == {"threshold": 0.3, "sensitivity": 1.0, "specificity": 0.5}
+    assert curve[30] == {"threshold": 0.31, "sensitivity": 0.5, "specificity": 1.0}
+    assert curve[98] == {"threshold": 0.99, "sensitivity": 0.0, "specificity": 1.0}
+
+
+def test_the_curve_has_no_sensitivity_where_nothing_is_malignant():
+    curve = evaluate.threshold_curve(np.array([0.1, 0.6]), np.array([False, False]))
+    assert curve[49] == {"threshold": 0.5, "sensitivity": None, "specificity": 0.5}
+
+
 def test_a_prediction_set_covers_its_class_or_not(calibration):
     logits = 20 * np.eye(8)[[MEL, NV]]
     sets = evaluate.figures(logits, rows_of(np.array([MEL, MEL])), calibration)["prediction_sets"]
