@@ -12,6 +12,7 @@ from app.exports import fhir, pdf, tables
 from app.i18n import LANGUAGES
 from app.uploads import MissingPhoto
 from model_store.errors import ModelStoreError, PhotoError
+from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
 
 blueprint = Blueprint("clinician", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>/clinician")
@@ -43,6 +44,7 @@ class SeriesPage:
     limit: int
     plain_limit: int
     limit_mb: int
+    smallest_px: int
     sources: tuple[Choice, ...]
     rows: tuple[CaseRow, ...]
     failures: tuple[Failure, ...]
@@ -256,6 +258,7 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
         limit=LIMIT,
         plain_limit=PLAIN_LIMIT,
         limit_mb=current_app.extensions["config"].max_upload_mb,
+        smallest_px=LIMIT_PX,
         sources=tuple(Choice(code, str(wording.SOURCES[code])) for code in SOURCES),
         rows=case_rows.in_order(rows, order),
         failures=tuple(told),

@@ -17,7 +17,7 @@ const MAX_TRIES = 8;
 const LONGEST_WAIT_S = 60;
 const MOST_DETAILS = 500000; // characters; the cases need the rest of what a form may hold
 
-const waiting = []; // {name, blob, number, place}
+const waiting = []; // {name, blob, number, place, source, marked}
 let count = rows.children.length;
 let working = false;
 let answered = 0;
@@ -50,11 +50,12 @@ async function take(files) {
   work();
 }
 
-function enqueue(name, blob) {
+// `said` may hold how the photo was taken, and whether it is marked as the same person's from the start.
+function enqueue(name, blob, said = {}) {
   if (count >= Number(text.limit)) return fail(name, text.textTooMany, "too_many_photos");
   if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, "body_too_large");
   count += 1;
-  waiting.push({ name, blob, number: count, place: addPlace(name) });
+  waiting.push({ name, blob, ...said, number: count, place: addPlace(name) });
 }
 
 function addPlace(name) {
@@ -93,7 +94,7 @@ async function answer(photo) {
     if (reply?.ok) {
       photo.place.element.remove();
       answered += 1;
-      addRow(reply.body);
+      addRow(reply.body, photo.marked);
       return;
     }
     const busy = reply && [429, 503].includes(reply.status) && reply.retryAfter;
@@ -111,7 +112,7 @@ async function answer(photo) {
 function send(photo) {
   const body = new FormData();
   body.append("csrf_token", token());
-  body.append("source", photosForm.elements.source.value);
+  body.append("source", photo.source || photosForm.elements.source.value);
   if (photosForm.elements.own_first.checked) body.append("own_first", "1");
   body.append("number", photo.number);
   body.append("photo", photo.blob, photo.name);
@@ -159,9 +160,11 @@ function toRow(html) {
   return template.content.querySelector("tr");
 }
 
-function addRow(html) {
+function addRow(html, marked) {
   results.hidden = false;
-  rows.append(toRow(html));
+  const row = toRow(html);
+  row.querySelector('input[name="marked"]').checked = Boolean(marked);
+  rows.append(row);
   arrange();
 }
 

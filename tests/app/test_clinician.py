@@ -349,7 +349,7 @@ def test_the_pdfs_are_readable_in_each_language(make_client, photos, language):
 @pytest.mark.parametrize(
     ("page", "templates"),
     [
-        (clinician.SeriesPage, ["series"]), (opened_photo.PhotoPage, ["photo"]),
+        (clinician.SeriesPage, ["series", "_wide"]), (opened_photo.PhotoPage, ["photo"]),
         (person_lesions.PersonPage, ["person"]), (points_at_prevalence.PointsPage, ["points"]),
     ],
 )  # fmt: skip

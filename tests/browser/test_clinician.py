@@ -37,7 +37,7 @@ def send_series(files):
 
     def send(visit, language: str = "en", own_first: bool = False, sent=None) -> None:
         visit.open(f"/{language}/clinician")
-        visit.page.locator('input[type="file"]').set_input_files(sent or files)
+        visit.page.locator('#photos input[type="file"]').set_input_files(sent or files)
         if own_first:
             visit.page.locator('input[name="own_first"]').check()
         visit.page.locator('#photos button[type="submit"]').click()
