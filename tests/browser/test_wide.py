@@ -15,11 +15,6 @@ SPOTS = [(1000, 750), (2500, 1000), (2000, 2250)]  # the lesions' middles, pixel
 SPOT_PX = 480
 
 
-@pytest.fixture(scope="session")
-def site(start_site, tiny_bundle):
-    return start_site(SKIN_BUNDLE=str(tiny_bundle), SKIN_RATE_LIMIT="", SKIN_ENGINE="tensorflow")
-
-
 @pytest.fixture(scope="module")
 def back(draw_photo, tmp_path_factory):
     """Plain skin with three drawn lesions; the marked camera's name tells whether it travels."""
