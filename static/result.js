@@ -3,9 +3,6 @@
 
 document.documentElement.classList.add("scripted");
 
-// An answer has no address to go back to: leaving it by the browser's Back button loads the page before it.
-window.addEventListener("popstate", () => window.location.reload());
-
 const printButton = document.getElementById("print"); // none on a page that explains a problem
 if (printButton) {
   printButton.hidden = false;

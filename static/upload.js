@@ -242,7 +242,12 @@ function fail() {
 
 function show(html) {
   history.pushState(null, "", form.action);
-  document.open();
+  const answerPath = window.location.pathname;
+  document.open(); // forgets every listener, so the one for the new page is set after it
+  window.addEventListener("popstate", () => {
+    // The address before the answer's is that of a page no longer here; one that only gained a #place is not.
+    if (window.location.pathname !== answerPath) window.location.reload();
+  });
   document.write(html);
   document.close();
 }

@@ -154,6 +154,22 @@ def test_back_from_the_answer_leads_to_an_empty_form(page):
     assert page.locator("canvas").is_hidden()
 
 
+def test_back_leads_to_the_form_even_before_the_answers_own_script_is_there(page):
+    page.route("**/result.js*", lambda route: None)  # never answered: the connection is slow
+    send(page)
+    page.go_back(wait_until="commit")
+    page.locator("form#upload").wait_for()
+
+
+def test_a_place_in_the_answer_can_be_gone_to_without_losing_the_answer(page):
+    send(page)
+    page.locator("a.skip").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/result#content")
+    page.wait_for_timeout(300)  # what a reload would need to begin
+    assert page.locator("article.answer").is_visible()
+
+
 def test_a_broken_connection_is_told_and_the_photo_can_be_sent_again(page, phone):
     page.route("**/result", lambda route: route.abort())
     page.locator('button[type="submit"]').click()
