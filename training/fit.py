@@ -163,6 +163,7 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
         dropout=recipe.dropout,
         drop_connect=recipe.drop_connect,
         batch_norm_momentum=stage.batch_norm_momentum,
+        to_train=True,
     )
     if number:
         network.load_weights(model, _weights_file(folder, recipe.stages[number - 1]))

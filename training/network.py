@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from model_store.classes import CODES
-from training import lite2
+from training import batch_norm, lite2
 
 HEAD = "logits"
 FEATURE_MAP = "top_activation"
@@ -23,6 +23,7 @@ def build(
     dropout: float = 0.2,
     drop_connect: float = 0.2,
     batch_norm_momentum: float = 0.99,
+    to_train: bool = False,
 ) -> keras.Model:
     """Build the network with random weights.
 
@@ -32,6 +33,7 @@ def build(
         dropout: rate before the head.
         drop_connect: rate of the last residual branch; earlier ones fall linearly to 0.
         batch_norm_momentum: of the moving statistics.
+        to_train: take layers that train faster where the backend has some (see `batch_norm`); the weights fit either.
 
     Returns:
         A functional model, flat: float32 (N, input_px, input_px, 3) RGB in [0, 255] to logits float32 (N, 8).
@@ -53,7 +55,8 @@ def build(
     x = keras.layers.GlobalAveragePooling2D(name="pool")(backbone.output)
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     logits = keras.layers.Dense(len(CODES), name=HEAD, dtype="float32")(x)
-    return keras.Model(images, logits, name="efficientnet_b4")
+    network = keras.Model(images, logits, name="efficientnet_b4")
+    return batch_norm.fused(network) if to_train else network
 
 
 def load_starting_weights(network: keras.Model, weights: str) -> None:

@@ -67,3 +67,10 @@ def test_only_the_named_part_learns(built):
 def test_missing_starting_weights_are_an_error(built):
     with pytest.raises(FileNotFoundError):
         network.load_starting_weights(built, "nowhere.weights.h5")
+
+
+def test_weights_go_to_a_network_for_training_and_back(built, rng):
+    to_train = network.build(32, to_train=True)
+    network.set_variables(to_train, network.variables(built))
+    images = rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    np.testing.assert_allclose(to_train(images), built(images), rtol=1e-4, atol=1e-4)
