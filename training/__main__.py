@@ -25,7 +25,10 @@ STEPS = {
     "ugly_duckling": "measure how often the odd one out of a made-up person is the melanoma: ugly_duckling.json",
     "choose": "compare working sizes, fits and flips on validation: size.csv, fit.csv, flips.csv",
 }
-_WEIGHTS = "imagenet (default), lite2, random (default of smoke), a weights file, or an earlier RUN/STAGE.weights.npz"
+_WEIGHTS = (
+    "imagenet (default), lite2, random (default of smoke), a weights file, an earlier RUN/STAGE.weights.npz, or a "
+    "bundle's model.keras"
+)
 REPRODUCED = ["prepare", "train", "calibrate", "gate", "evaluate", "export"]
 STUDIES = {
     "eda": "explore and audit the data: one HTML report, plots and tables",

@@ -65,8 +65,8 @@ def load_starting_weights(network: keras.Model, weights: str) -> None:
     Args:
         network: from `build`.
         weights: "imagenet" (Keras downloads them), "random", "lite2" (see `lite2`; an installed package), a path of
-            weights of `keras.applications.EfficientNetB4(include_top=False, weights=None)`, or the `.npz` file of an
-            earlier run's stage, which brings its head along.
+            weights of `keras.applications.EfficientNetB4(include_top=False, weights=None)`, or what brings its head
+            along: the `.npz` file of an earlier run's stage, or a bundle's `model.keras`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -81,7 +81,21 @@ def load_starting_weights(network: keras.Model, weights: str) -> None:
     if weights.endswith(".npz"):
         load_weights(network, Path(weights))
         return
-    size_px = network.input_shape[1]
+    by_name = {layer.name: layer for layer in network.layers}
+    for layer in _source(weights, network.input_shape[1]).layers:
+        if isinstance(layer, keras.layers.Normalization):
+            mean, variance = (keras.ops.convert_to_numpy(v) for v in layer.weights[:2])
+            if weights == "imagenet":
+                variance = variance * _IMAGENET_STDDEV
+            set_input_scaling(network, mean, variance)
+        elif layer.weights:
+            by_name[layer.name].set_weights(layer.get_weights())
+
+
+def _source(weights: str, size_px: int) -> keras.Model:
+    """The network that starting weights are taken from, layer by layer."""
+    if weights.endswith(".keras") and Path(weights).exists():
+        return keras.saving.load_model(weights, compile=False)
     imagenet = weights == "imagenet"
     source = keras.applications.EfficientNetB4(
         include_top=False, weights="imagenet" if imagenet else None, input_shape=(size_px, size_px, 3)
@@ -90,15 +104,7 @@ def load_starting_weights(network: keras.Model, weights: str) -> None:
         if not Path(weights).exists():
             raise FileNotFoundError(f"no starting weights at {weights}")
         source.load_weights(weights)
-    by_name = {layer.name: layer for layer in network.layers}
-    for layer in source.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            mean, variance = (keras.ops.convert_to_numpy(v) for v in layer.weights[:2])
-            if imagenet:
-                variance = variance * _IMAGENET_STDDEV
-            set_input_scaling(network, mean, variance)
-        elif layer.weights:
-            by_name[layer.name].set_weights(layer.get_weights())
+    return source
 
 
 def load_lite2(network: keras.Model, swish_scale: float = lite2.SWISH_SCALE) -> None:

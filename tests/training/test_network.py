@@ -54,6 +54,20 @@ def test_a_larger_input_is_brought_to_the_size_that_the_network_works_at(tmp_pat
     np.testing.assert_allclose(loaded(images), built(resized), rtol=1e-4, atol=1e-9)
 
 
+def test_a_saved_network_is_a_start_with_its_head_for_one_of_another_size(tmp_path, built, rng):
+    larger = network.build(32, input_px=64)
+    network.set_variables(larger, network.variables(built))
+    network.set_input_scaling(larger, np.full(3, 0.4), np.full(3, 0.09))
+    network.with_feature_map(larger).save(tmp_path / "model.keras")
+    started = network.build(64, to_train=True)
+    network.load_starting_weights(started, str(tmp_path / "model.keras"))
+    for ours, theirs in zip(started.weights, larger.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    grey = np.full((1, 64, 64, 3), 90, "float32")
+    first = next(layer for layer in started.layers if isinstance(layer, keras.layers.Normalization))
+    np.testing.assert_allclose(first(grey / 255), (90 / 255 - 0.4) / 0.3, rtol=1e-4)
+
+
 def test_only_the_named_part_learns(built):
     network.freeze(built, "logits")
     assert [w.path.split("/")[0] for w in built.trainable_weights] == ["logits", "logits"]
