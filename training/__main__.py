@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from model_store.bundle import BUNDLES, DEFAULT_NAME
+from model_store.engines.cache import DEFAULT_ROOT
 from training import configs
 from training.configs.recipe import Recipe
 
@@ -35,6 +36,7 @@ STUDIES = {
     "probe": "measure what starting weights are worth by a linear probe: probe.csv",
     "ablation": "compare short trainings, each with one thing changed, on validation: ablation.csv",
     "bench": "time each stage's reading, augmentation and compute: bench_train.json",
+    "int8": "measure what an 8-bit network would gain and lose on validation (needs nncf): int8.json",
 }
 
 
@@ -127,6 +129,10 @@ def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
         print(table.round(4).to_string(index=False))
     if options.step == "bench":
         print(json.dumps(bench.run(recipe, data, out, options.steps), indent=2))
+    if options.step == "int8":
+        from training import int8  # its library is one that nothing else needs
+
+        print(json.dumps(int8.run(recipe, data, options.folder, out, DEFAULT_ROOT), indent=2))
     if options.step == "ablation":
         table = ablation.run(
             data,

@@ -63,7 +63,7 @@ def sizes(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         network_px = own_px + strides * _STRIDE_PX
         model = export.trained(dataclasses.replace(recipe, network_px=network_px), folder)
         for source in SOURCES:
-            rows = _validation(data, source)
+            rows = validation(data, source)
             if len(rows):
                 logits = fit.logits(model, data.pixels, rows, recipe.input, _BATCH)
                 table.append({"network_px": network_px, "source": source, **_measure(logits, data.table.iloc[rows])})
@@ -79,7 +79,7 @@ def fits(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
     model = export.trained(recipe, folder)
     table = []
     for source in SOURCES:
-        rows = _validation(data, source)
+        rows = validation(data, source)
         frames = {row: frame for row in rows if (frame := _whole_frame(Path(data.table.path.iloc[row]))) is not None}
         for name in FITS if frames else ():
             spec = dataclasses.replace(recipe.input, fit=name)
@@ -99,17 +99,17 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
     model = export.trained(recipe, folder)
     table = []
     for source in SOURCES:
-        rows = _validation(data, source)
+        rows = validation(data, source)
         if not len(rows):
             continue
         labels, lesions = data.table.label.to_numpy()[rows], data.table.lesion.to_numpy()[rows]
         seen = np.stack([_logits_mirrored(model, data, rows, recipe, axes) for axes in ((), (2,), (1,), (1, 2))])
         for views in (1, 2, 4):
             logits = seen[:views].mean(axis=0)
-            gain = _balanced_accuracy(logits, labels) - _balanced_accuracy(seen[0], labels)
+            gain = balanced_accuracy(logits, labels) - balanced_accuracy(seen[0], labels)
             low, high = metrics.bootstrap_interval(
                 lambda i, logits=logits, once=seen[0], labels=labels: (
-                    _balanced_accuracy(logits[i], labels[i]) - _balanced_accuracy(once[i], labels[i])
+                    balanced_accuracy(logits[i], labels[i]) - balanced_accuracy(once[i], labels[i])
                 ),
                 lesions,
             )
@@ -128,11 +128,11 @@ def _logits_mirrored(
 def _measure(logits: np.ndarray, rows: pd.DataFrame) -> dict:
     """Figures of some validation images, with the interval of the first by lesion."""
     labels = rows.label.to_numpy()
-    low, high = metrics.bootstrap_interval(lambda i: _balanced_accuracy(logits[i], labels[i]), rows.lesion.to_numpy())
+    low, high = metrics.bootstrap_interval(lambda i: balanced_accuracy(logits[i], labels[i]), rows.lesion.to_numpy())
     shares = softmax(logits, axis=1)
     return {
         "images": len(rows),
-        "balanced_accuracy": _balanced_accuracy(logits, labels),
+        "balanced_accuracy": balanced_accuracy(logits, labels),
         "low": low,
         "high": high,
         "accuracy": metrics.accuracy(seven.confusion(shares, labels)),
@@ -140,11 +140,13 @@ def _measure(logits: np.ndarray, rows: pd.DataFrame) -> dict:
     }
 
 
-def _balanced_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+def balanced_accuracy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Of the seven classes, as if all diagnoses were equally common: logits (N, 8), labels (N,)."""
     return metrics.balanced_accuracy(seven.confusion(softmax(logits, axis=1), labels))
 
 
-def _validation(data: Data, source: str) -> np.ndarray:
+def validation(data: Data, source: str) -> np.ndarray:
+    """Row numbers of a source's validation images."""
     return np.flatnonzero((data.table.split == "validation") & (data.table.kind == source))
 
 
