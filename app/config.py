@@ -123,7 +123,14 @@ class Config:
         "clinicians' pages. Empty: off.",
     )
     operator: str = _setting("", "OPERATOR", "Who runs this site and how to reach them; shown on its own pages.")
-    where_to_turn: str = _setting("", "WHERE_TO_TURN", "A line about local care, shown below the general advice.")
+    where_to_turn: str = _setting(
+        "",
+        "WHERE_TO_TURN",
+        "A line about local care, shown below the general advice; in every language that has none of its own.",
+    )
+    where_to_turn_kk: str = _setting("", "WHERE_TO_TURN_KK", "The same line on the Kazakh pages.")
+    where_to_turn_ru: str = _setting("", "WHERE_TO_TURN_RU", "The same line on the Russian pages.")
+    where_to_turn_en: str = _setting("", "WHERE_TO_TURN_EN", "The same line on the English pages.")
 
     def __post_init__(self) -> None:
         above_0 = (
@@ -160,6 +167,10 @@ class Config:
             _check("rate_limit", limits.parse_many, self.rate_limit, "such as 60 per minute")
         for network in self.metrics_allow:
             _check("metrics_allow", ipaddress.ip_network, network, "networks such as 10.0.0.0/8")
+
+    def where_to_turn_in(self, language: str) -> str:
+        """The line about local care for the pages in a language, a code of `i18n.LANGUAGES`."""
+        return getattr(self, f"where_to_turn_{language}") or self.where_to_turn
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Config":

@@ -11,6 +11,7 @@ from app import advice, answers, wording
 from app.advice import Advice, Level
 from app.answers import Answer
 from app.conditions import CONDITIONS, GROUPS
+from app.i18n import current_language
 from app.sites import SITES
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
@@ -128,7 +129,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         level=read.advice.level.value,
         text=read.text,
         where=where_with_date(read.text),
-        where_to_turn=current_app.extensions["config"].where_to_turn,
+        where_to_turn=current_app.extensions["config"].where_to_turn_in(current_language()),
         site_remark=site_remark(answer.site),
         reasons=() if diagnosed else read.issues,
         may_show_anyway=read.advice.may_show_anyway,

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.config import Config, ConfigError, secret_key
+from app.i18n import LANGUAGES
 
 
 def test_without_variables_every_setting_has_its_default():
@@ -20,6 +21,12 @@ def test_a_variable_sets_its_field_in_the_field_s_type():
     )
     assert (config.max_upload_mb, config.deadline_s, config.bundle) == (7, 2.5, "x/1")
     assert config.hosts == ("a.example", ".b.test")
+
+
+def test_every_language_has_a_line_about_local_care_of_its_own_or_the_general_one():
+    config = Config.from_environment({f"SKIN_WHERE_TO_TURN_{language.upper()}": language for language in LANGUAGES})
+    assert [config.where_to_turn_in(language) for language in LANGUAGES] == list(LANGUAGES)
+    assert Config(where_to_turn="here").where_to_turn_in("kk") == "here"
 
 
 def test_a_mistyped_variable_stops_the_start_and_is_named():

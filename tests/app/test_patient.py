@@ -339,6 +339,13 @@ def test_the_operator_s_words_are_shown_as_text(make_app, photo):
         assert said not in page
 
 
+def test_the_operator_s_line_about_local_care_is_in_the_page_s_language(make_app, photo):
+    client = make_app(answering=URGENT, where_to_turn="Call us.", where_to_turn_kk="Бізге хабарласыңыз.").test_client()
+    assert "Бізге хабарласыңыз." in (page := send(client, photo, path="/kk/result").text)
+    assert "Call us." not in page
+    assert "Call us." in send(client, photo, path="/ru/result").text
+
+
 @pytest.mark.parametrize(
     ("probability", "shown"),
     [(0.0, "< 1%"), (0.0099, "< 1%"), (0.01, "1%"), (0.734, "73%"), (0.99, "99%"), (0.996, "> 99%"), (1.0, "> 99%")],
