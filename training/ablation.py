@@ -9,6 +9,8 @@ import pandas as pd
 
 from training import fit
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
+from training.draws import validation_rows
+from training.prepare import Data
 
 # What every other variant differs from in one thing.
 _PLAIN = Augmentation(flips=True, rotation=180, zoom=1.2, brightness=1.15, contrast=1.1, saturation=1.1, blur=0.5)
@@ -77,9 +79,7 @@ def base(steps: int, size_px: int, seed: int) -> Recipe:
     )
 
 
-def run(
-    data: fit.Data, out: Path, weights: str, *, steps: int, size_px: int, seeds: int, minutes: float
-) -> pd.DataFrame:
+def run(data: Data, out: Path, weights: str, *, steps: int, size_px: int, seeds: int, minutes: float) -> pd.DataFrame:
     """Train the variants that are not there yet, until the time is up; call again to go on.
 
     Args:
@@ -109,7 +109,7 @@ def run(
     table = pd.DataFrame(rows)
     if len(table):
         table.to_csv(out / "ablation.csv", index=False)
-        validation = fit.validation_rows(data.table, base(steps, size_px, 0))
+        validation = validation_rows(data.table, base(steps, size_px, 0))
         text = markdown(table, f"From `{Path(weights).name}`, {steps} steps of 32 images at {size_px} px each; "
                                f"measured on {len(validation)} validation images.")  # fmt: skip
         (out / "ablation.md").write_text(text, encoding="utf-8")

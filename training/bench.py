@@ -11,11 +11,13 @@ import numpy as np
 
 from training import augmentation, fit, network
 from training.configs.recipe import Recipe, Stage
+from training.draws import Draws
+from training.prepare import Data
 
 WARM_UP = 2
 
 
-def run(recipe: Recipe, data: fit.Data, out: Path, steps: int) -> dict:
+def run(recipe: Recipe, data: Data, out: Path, steps: int) -> dict:
     """Time a few steps of every stage, from random weights.
 
     Args:
@@ -46,9 +48,9 @@ def run(recipe: Recipe, data: fit.Data, out: Path, steps: int) -> dict:
     return content
 
 
-def _stage(recipe: Recipe, number: int, data: fit.Data, steps: int) -> dict:
+def _stage(recipe: Recipe, number: int, data: Data, steps: int) -> dict:
     stage = recipe.stages[number]
-    draws = fit.Draws(recipe, number, data)
+    draws = Draws(recipe, number, data)
     model = network.build(
         stage.size_px,
         dropout=recipe.dropout,

@@ -18,7 +18,7 @@ from model_store.preprocessing import FITS, to_common
 from training import export, fit, metrics, seven
 from training.calibration import has_risk
 from training.configs.recipe import Recipe
-from training.fit import Data
+from training.prepare import Data
 
 FILES = ("size", "fit", "flips")
 

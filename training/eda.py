@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec
 from training import audit, eda_plots, image_facts, prepare, shortcuts, splits
-from training.fit import Data
+from training.prepare import Data
 
 FACTS = "image_facts.csv"
 _TEMPLATE = Path(__file__).with_name("eda.html")

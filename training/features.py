@@ -17,7 +17,7 @@ from tqdm import tqdm
 from model_store.classes import CODES
 from model_store.prediction import pooled
 from model_store.preprocessing import InputSpec, prepare, to_input
-from training.fit import Data
+from training.prepare import Data
 
 SPLIT = "split.sha256"
 _BATCH = 16

@@ -8,41 +8,25 @@ A run's folder holds
 """
 
 import dataclasses
-import hashlib
-import json
-import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec, to_input
-from training import augmentation, lite2, losses, metrics, network, sampling, schedules
-from training.configs.recipe import Recipe, Stage, from_dict
+from training import augmentation, checkpoint, lite2, losses, metrics, network, record, schedules
+from training.configs.recipe import Recipe, Stage
+from training.draws import Draws, validation_rows
+from training.prepare import Data
 
 CHECKPOINT_SECONDS = 180
 _STATISTICS_BATCHES = 8
-
-
-@dataclass(frozen=True)
-class Data:
-    """What `prepare` made: the table with its `split` and, for the same rows, the pixels at two sizes.
-
-    `pixels` is uint8 (N, common_px, common_px, 3); `thumbnails` the same at 84 px, for stages that train on them.
-    """
-
-    table: pd.DataFrame
-    pixels: np.ndarray
-    thumbnails: np.ndarray
 
 
 class NotFiniteLoss(RuntimeError):
@@ -70,8 +54,8 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
             another split; or a batch cannot be shared out evenly among the devices.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _record(recipe, weights, folder)
-    _record_data(data.table, folder)
+    record.start(recipe, weights, folder)
+    record.data(data.table, folder)
     for number, stage in enumerate(recipe.stages):
         if not _weights_file(folder, stage).exists():
             _run_stage(recipe, number, data, folder, weights, tensorboard)
@@ -130,7 +114,7 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
     loss = loss_of(recipe, draws)
     trainer = compiled(model, recipe, stage, loss, draws.pixels.shape[1])
     validation = validation_rows(data.table, recipe)
-    state = _State(folder / "checkpoint", stage.name)
+    state = checkpoint.State(folder / "checkpoint", stage.name)
     state.restore(model, trainer.optimizer)
     callbacks = _callbacks(recipe, trainer, folder / f"{stage.name}.best.weights.h5", state.history)
     if tensorboard:
@@ -155,7 +139,7 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
     _finish_stage(recipe, stage, model, trainer, folder, state)
 
 
-def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, draws: "Draws") -> keras.Model:
+def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, draws: Draws) -> keras.Model:
     stage = recipe.stages[number]
     keras.utils.set_random_seed(recipe.seed + number)
     model = network.build(
@@ -179,7 +163,7 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
 
 
 def _train_epoch(
-    stage: Stage, draws: "Draws", model: keras.Model, trainer: keras.Model, state: "_State", progress: tqdm
+    stage: Stage, draws: Draws, model: keras.Model, trainer: keras.Model, state: checkpoint.State, progress: tqdm
 ) -> None:
     order = draws.order(state.epoch)
     steps = -(-len(order) // stage.batch_size)
@@ -204,20 +188,20 @@ def _train_epoch(
 
 
 def _finish_stage(
-    recipe: Recipe, stage: Stage, model: keras.Model, trainer: keras.Model, folder: Path, state: "_State"
+    recipe: Recipe, stage: Stage, model: keras.Model, trainer: keras.Model, folder: Path, state: checkpoint.State
 ) -> None:
     if recipe.optimizer.ema:
         trainer.optimizer.finalize_variable_values(trainer.trainable_variables)
     best = folder / f"{stage.name}.best.weights.h5"
     if best.exists():
         trainer.load_weights(best)
-    _append_history(folder, state.history)
-    _save_arrays(_weights_file(folder, stage), network.variables(model))
+    checkpoint.append_history(folder, state.history)
+    checkpoint.save_arrays(_weights_file(folder, stage), network.variables(model))
     best.unlink(missing_ok=True)
     shutil.rmtree(state.folder, ignore_errors=True)
 
 
-def loss_of(recipe: Recipe, draws: "Draws") -> Callable:
+def loss_of(recipe: Recipe, draws: Draws) -> Callable:
     """The recipe's loss for these draws; see `losses.cross_entropy`."""
     return losses.cross_entropy(
         recipe.label_smoothing,
@@ -325,186 +309,5 @@ def _validate(answers: np.ndarray, labels: np.ndarray, loss) -> dict[str, float]
     }
 
 
-class Draws:
-    """The images of a stage, and what each of its steps sees: a function of seed, stage, epoch and step.
-
-    Attributes:
-        pixels: shape (N, S, S, 3), uint8.
-        labels: shape (N,), int.
-        epoch_images: drawn for an epoch, whole batches.
-        log_shares: shape (8,), natural logarithm of each class's share of the draws.
-    """
-
-    def __init__(self, recipe: Recipe, number: int, data: Data) -> None:
-        stage = recipe.stages[number]
-        self.pixels = data.thumbnails if stage.thumbnails else data.pixels
-        self.labels = data.table.label.to_numpy()
-        self._seed = (recipe.seed, number)
-        self._augmentation = stage.augmentation
-        self._rows = _training_rows(data.table, stage)
-        self._chances = sampling.draw_probabilities(data.table.loc[self._rows], recipe.class_power, stage.phone_share)
-        # Whole batches: a smaller last one would be compiled anew, and perhaps not be shared out among devices.
-        wanted = stage.epoch_images or len(self._rows)
-        self.epoch_images = -(-wanted // stage.batch_size) * stage.batch_size
-        shares = sampling.class_shares(self.labels[self._rows], self._chances)
-        self.log_shares = np.log(np.maximum(shares, 1e-4))  # a class without images must not give -inf
-
-    def order(self, epoch: int) -> np.ndarray:
-        """Row numbers of an epoch: shape (epoch_images,)."""
-        return self._rows[sampling.epoch(self._chances, self.epoch_images, (*self._seed, epoch))]
-
-    def batch(self, rows: np.ndarray, epoch: int, step: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Images and drawn chance, as `augmentation.Augment` takes them, and targets: float32 (N, 8)."""
-        chance = np.random.default_rng((*self._seed, epoch, step))
-        drawn = augmentation.draw(chance, len(rows), self.pixels.shape[1], self._augmentation)
-        targets = np.eye(len(CODES), dtype="float32")[self.labels[rows]]
-        return {"images": self.pixels[rows], **drawn}, augmentation.mix_targets(targets, drawn)
-
-
-def _training_rows(table: pd.DataFrame, stage: Stage) -> np.ndarray:
-    kinds = {"dermoscopy"} | ({"thumbnail"} if stage.thumbnails else set())
-    kinds |= {"phone"} if stage.phone_share else set()
-    return np.flatnonzero((table.split == "train") & table.kind.isin(kinds))
-
-
-def validation_rows(table: pd.DataFrame, recipe: Recipe) -> np.ndarray:
-    """Row numbers of the validation images that are asked about after an epoch: dermoscopy alone."""
-    rows = np.flatnonzero((table.split == "validation") & (table.kind == "dermoscopy"))
-    count = recipe.validation_images
-    if count is None or count >= len(rows):
-        return rows
-    return np.sort(np.random.default_rng(recipe.seed).choice(rows, count, replace=False))
-
-
-class _State:
-    """Where a stage stands, and its checkpoint: written whole to a second folder, then exchanged."""
-
-    def __init__(self, folder: Path, stage_name: str) -> None:
-        self.folder = folder
-        self.stage_name = stage_name
-        self.epoch = self.step = 0
-        self.sums: dict[str, float] = {}
-        self.history: list[dict] = []
-        self.minutes = 0.0
-        self._since = time.monotonic()
-
-    def add(self, logs: dict, images: int) -> None:
-        self.step += 1
-        for key, value in {**logs, "images": 1.0}.items():
-            self.sums[key] = self.sums.get(key, 0.0) + float(value) * images
-
-    def mean(self, key: str) -> float:
-        return self.sums[key] / self.sums["images"]
-
-    def end_epoch(self, validation: dict, optimizer) -> dict:
-        self._count_minutes()
-        self.epoch += 1
-        row = {
-            "stage": self.stage_name,
-            "epoch": self.epoch,
-            "images": int(self.sums["images"]),
-            "learning_rate": float(optimizer.learning_rate),
-            "loss": self.mean("loss"),
-            "accuracy": self.mean("accuracy"),
-            **validation,
-            "minutes": round(self.minutes, 2),
-        }
-        self.history.append(row)
-        self.step, self.sums = 0, {}
-        return row
-
-    def save(self, model: keras.Model, optimizer) -> None:
-        self._count_minutes()
-        new, old = self.folder.with_suffix(".new"), self.folder.with_suffix(".old")
-        shutil.rmtree(new, ignore_errors=True)
-        new.mkdir()
-        _save_arrays(new / "network.npz", network.variables(model))
-        _save_arrays(new / "optimizer.npz", [keras.ops.convert_to_numpy(v) for v in optimizer.variables])
-        fields = ("stage_name", "epoch", "step", "sums", "history", "minutes")
-        (new / "state.json").write_text(json.dumps({name: getattr(self, name) for name in fields}))
-        shutil.rmtree(old, ignore_errors=True)
-        if self.folder.exists():
-            self.folder.rename(old)
-        new.rename(self.folder)
-        shutil.rmtree(old, ignore_errors=True)
-
-    def restore(self, model: keras.Model, optimizer) -> None:
-        old = self.folder.with_suffix(".old")
-        if old.exists() and not self.folder.exists():  # killed between the two renames
-            old.rename(self.folder)
-        file = self.folder / "state.json"
-        if not file.exists():
-            return
-        fields = json.loads(file.read_text())
-        if fields["stage_name"] != self.stage_name:
-            return  # left by the stage before, killed after its weights were written
-        vars(self).update(fields)
-        network.load_weights(model, self.folder / "network.npz")
-        with np.load(self.folder / "optimizer.npz") as arrays:
-            for i, variable in enumerate(optimizer.variables):
-                variable.assign(arrays[str(i)])
-
-    def _count_minutes(self) -> None:
-        now = time.monotonic()
-        self.minutes += (now - self._since) / 60
-        self._since = now
-
-
 def _weights_file(folder: Path, stage: Stage) -> Path:
     return folder / f"{stage.name}.weights.npz"
-
-
-def _save_arrays(file: Path, arrays: list[np.ndarray]) -> None:
-    part = file.with_suffix(".part")
-    with part.open("wb") as stream:
-        np.savez(stream, **{str(i): array for i, array in enumerate(arrays)})
-    part.replace(file)
-
-
-def _append_history(folder: Path, history: list[dict]) -> None:
-    """Add a stage's rows; those of the same stage, left by a kill just after this, are replaced."""
-    file = folder / "history.csv"
-    rows = pd.DataFrame(history)
-    if file.exists():
-        before = pd.read_csv(file)
-        rows = pd.concat([before[~before.stage.isin(rows.stage)], rows])
-    rows.to_csv(file, index=False)
-
-
-def _record(recipe: Recipe, weights: str, folder: Path) -> None:
-    """Write down what runs on what, at its start; refuse a folder of another recipe."""
-    file = folder / "recipe.json"
-    if file.exists():
-        recorded = json.loads(file.read_text())
-        same_weights = recorded.pop("weights") == Path(weights).name
-        # The size that the network works at may be chosen after training.
-        if not same_weights or from_dict({**recorded, "network_px": recipe.network_px}) != recipe:
-            raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
-        return
-    file.write_text(json.dumps({"weights": Path(weights).name, **dataclasses.asdict(recipe)}, indent=2))
-    here = Path(__file__).parent
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False).stdout
-    versions = {
-        "python": platform.python_version(),
-        "keras": keras.__version__,
-        "backend": keras.backend.backend(),
-        "numpy": np.__version__,
-        "commit": commit.strip() or "unknown",
-    }
-    (folder / "versions.json").write_text(json.dumps(versions, indent=2))
-
-
-def _record_data(table: pd.DataFrame, folder: Path) -> None:
-    """Write down which images with which labels stand on which side; refuse to go on with any other.
-
-    A run from before this was recorded gets what it is given now.
-    """
-    rows = table[["image", "label", "split"]].to_csv(index=False)
-    digest = hashlib.sha256(rows.encode()).hexdigest()
-    file = folder / "versions.json"
-    versions = json.loads(file.read_text()) if file.exists() else {}
-    if versions.setdefault("data", digest) != digest:
-        raise ValueError(
-            f"{folder} began with other images, labels or another split: take another folder, or that data"
-        )
-    file.write_text(json.dumps(versions, indent=2))

@@ -19,7 +19,7 @@ from model_store.quality import Quality, assess
 from training import export, features, metrics, probes, strangers
 from training.configs.recipe import Recipe
 from training.features import Answers
-from training.fit import Data
+from training.prepare import Data
 from training.probes import Real
 
 GATE, PROBES, COMPARED = "gate.json", "probes.npz", "ood_scores.csv"

@@ -17,7 +17,7 @@ from model_store.engines.openvino import NETWORK
 from model_store.prediction import SOURCES
 from training import choose, export, fit, metrics
 from training.configs.recipe import Recipe
-from training.fit import Data
+from training.prepare import Data
 
 FILE = "int8.json"
 LARGEST_LOSS = 0.005  # of balanced accuracy: what the project's owners would accept

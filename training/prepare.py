@@ -1,6 +1,7 @@
 """The first step: images and tables in, what `fit` trains on out."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,21 @@ import pandas as pd
 
 from model_store.preprocessing import InputSpec
 from training import dataset, pixels, splits
-from training.fit import Data
 
 THUMBNAIL_PX = 84
 COUNTS = "counts.json"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What `prepare` made: the table with its `split` and, for the same rows, the pixels at two sizes.
+
+    `pixels` is uint8 (N, common_px, common_px, 3); `thumbnails` the same at 84 px, for stages that train on them.
+    """
+
+    table: pd.DataFrame
+    pixels: np.ndarray
+    thumbnails: np.ndarray
 
 
 def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:

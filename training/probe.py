@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec
 from training import ablation, fit, lite2, metrics, network
+from training.prepare import Data
 
 _BATCH = 32
 _STATISTICS_BATCHES = 8
@@ -20,7 +21,7 @@ _SWISH_SCALES = (1.0, 2.0, 4.0)
 
 
 def run(
-    data: fit.Data, spec: InputSpec, out: Path, weights: list[str], *, per_class: int, size_px: int, steps: int
+    data: Data, spec: InputSpec, out: Path, weights: list[str], *, per_class: int, size_px: int, steps: int
 ) -> pd.DataFrame:
     """Fit a logistic regression on features of training images, and measure it on validation lesions.
 
@@ -81,7 +82,7 @@ def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -
     return tuple(keras.ops.convert_to_numpy(pool.predict(part, _BATCH, verbose=0)) for part in (train, held_out))
 
 
-def _fine_tuned(data: fit.Data, out: Path, start: str, size_px: int, steps: int) -> float:
+def _fine_tuned(data: Data, out: Path, start: str, size_px: int, steps: int) -> float:
     weights = "lite2" if start == f"lite2, Swish x{lite2.SWISH_SCALE:g}" else start
     if not steps or weights.startswith("lite2,"):
         return float("nan")

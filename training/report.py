@@ -34,7 +34,7 @@ from training import (
 )
 from training.calibration import has_risk
 from training.configs.recipe import Recipe
-from training.fit import Data
+from training.prepare import Data
 
 REPORT, MISTAKES, FIGURES = "report.json", "worst_mistakes.jpg", "figures"
 _ROUNDING_IMAGES = 256

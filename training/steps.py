@@ -10,7 +10,7 @@ import pandas as pd
 from model_store.prediction import SOURCES, Calibration
 from training import calibration, gate
 from training.configs.recipe import Recipe
-from training.fit import Data
+from training.prepare import Data
 
 
 def calibrate(recipe: Recipe, data: Data, folder: Path) -> dict[str, Calibration]:

@@ -11,7 +11,7 @@ from model_store.prediction import Calibration, probabilities
 from model_store.ugly_duckling import strangeness
 from training import export, features, metrics
 from training.configs.recipe import Recipe
-from training.fit import Data
+from training.prepare import Data
 
 FILE = "ugly_duckling.json"
 LESIONS = (3, 5, 10, 20)  # of one person, the melanoma among them

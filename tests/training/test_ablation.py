@@ -2,6 +2,7 @@ import pandas as pd
 import pytest
 
 from training import ablation, fit
+from training.draws import validation_rows
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_the_averaged_weights_are_what_is_measured(small_network, few, data, tmp
     model = small_network(16)
     fit.network.load_weights(model, tmp_path / "seed0" / name / "short.weights.npz")
     recipe = ablation.VARIANTS[few[-1]](ablation.base(2, 16, 0))
-    rows = fit.validation_rows(data.table, recipe)
+    rows = validation_rows(data.table, recipe)
     answers = fit.logits(model, data.pixels, rows, recipe.input, 32)
     accuracy = (answers.argmax(axis=1) == data.table.label.to_numpy()[rows]).mean()
     assert accuracy == pytest.approx(pd.read_csv(tmp_path / "seed0" / name / "history.csv").val_accuracy.item())

@@ -8,7 +8,7 @@ from model_store.prediction import pooled
 from model_store.preprocessing import InputSpec, prepare, to_input
 from tests.conftest import build_tiny_network, draw_lesion
 from training import features
-from training.fit import Data
+from training.prepare import Data
 
 SPEC = InputSpec(common_px=64)
 

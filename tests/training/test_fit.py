@@ -15,6 +15,7 @@ import pytest
 
 from training import fit, network
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
+from training.draws import validation_rows
 
 _AUGMENTATION = Augmentation(flips=True, rotation=90, zoom=1.2, brightness=1.2, blur=0.5)
 
@@ -97,7 +98,7 @@ def test_early_stopping_ends_a_stage_with_its_best_epoch(small_network, data, tm
     assert history.learning_rate.iloc[-1] < 0.5
     model = small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
     network.load_weights(model, file)
-    rows = fit.validation_rows(data.table, recipe)
+    rows = validation_rows(data.table, recipe)
     answers = fit.logits(model, data.pixels, rows, recipe.input, 16)
     accuracy = (answers.argmax(axis=1) == data.table.label.to_numpy()[rows]).mean()
     assert accuracy == pytest.approx(history.val_accuracy[best])
@@ -188,6 +189,7 @@ sys.path.insert(0, {str(Path(__file__).parent)!r})
 from model_store.preprocessing import InputSpec
 from training import fit, prepare
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
+from training.draws import validation_rows
 from conftest import build_small_network
 from test_fit import _load_shared_weights
 fit.network.build = build_small_network
