@@ -2,7 +2,7 @@
 
 Only what describes the pixels is looked at: names, dates and numbers of a patient are passed over. Pictures come as
 plain 8-bit pixels or as one JPEG a frame, which is what cameras and dermatoscopes write; deflated files, the other
-compressions and other kinds of pixels are not read.
+compressions (RLE, JPEG 2000, JPEG-LS, video) and other kinds of pixels are refused by name.
 """
 
 import io
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 from pydicom.encaps import get_frame
 from pydicom.filereader import data_element_generator
+from pydicom.uid import UID
 
 from model_store.errors import PhotoError
 
@@ -32,6 +33,9 @@ _TAGS = {
     "bits": 0x00280100,
 }
 _MODES = {"RGB": "RGB", "YBR_FULL": "YCbCr", "MONOCHROME1": "L", "MONOCHROME2": "L"}
+# What a JPEG decoder would show as it is, in wrong colours: brightness turned round, and numbers of colours in a table.
+_NOT_IN_JPEG = ("MONOCHROME1", "PALETTE COLOR")
+_OTHER_COLOURS = (*_NOT_IN_JPEG, "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB")
 # An Adobe segment that says "these are red, green and blue" to a JPEG decoder, which would else take them for YCbCr.
 _ADOBE_RGB = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
@@ -61,13 +65,13 @@ def first_picture(data: bytes) -> Picture:
         data: the whole file, one that `is_dicom`.
 
     Raises:
-        PhotoError: `unsupported_format` (another compression, or other pixels than 8-bit colour or grey);
-            `damaged_image`.
+        PhotoError: `unsupported_format` (another compression, or other pixels than 8-bit colour or grey), with the
+            `encoding` that is not read; `damaged_image`.
     """
     try:
         syntax = _transfer_syntax(data)
         if syntax not in (_IMPLICIT, _EXPLICIT, _JPEG):
-            raise PhotoError("unsupported_format")
+            raise PhotoError("unsupported_format", encoding=_name_of(syntax))
         values, place = _description(data, implicit=syntax == _IMPLICIT)
         several = values["frames"] > 1
         if syntax == _JPEG:
@@ -112,14 +116,19 @@ def _jpeg(encapsulated: bytes, values: dict) -> bytes:
     frame = get_frame(encapsulated, 0, number_of_frames=values["frames"])
     if not frame.startswith(b"\xff\xd8\xff"):
         raise PhotoError("damaged_image")
+    if values["colours"] in _NOT_IN_JPEG:
+        raise PhotoError("unsupported_format", encoding=values["colours"])
     return frame[:2] + _ADOBE_RGB + frame[2:] if values["colours"] == "RGB" else frame
 
 
 def _plain(pixels: bytes, values: dict) -> Image.Image:
     mode = _MODES.get(values["colours"])
     samples = 1 if mode == "L" else 3
-    if mode is None or values["samples"] != samples or values["bits"] != 8:
-        raise PhotoError("unsupported_format")
+    if values["bits"] != 8:
+        raise PhotoError("unsupported_format", encoding=f"{values['bits']} bits")
+    if mode is None or values["samples"] != samples:
+        known = values["colours"] in _OTHER_COLOURS  # never a text of the file's own
+        raise PhotoError("unsupported_format", encoding=values["colours"] if known else "unknown colours")
     rows, columns = values["rows"], values["columns"]
     first = np.frombuffer(pixels[: rows * columns * samples], np.uint8)
     if values["planar"] and samples == 3:
@@ -130,6 +139,11 @@ def _plain(pixels: bytes, values: dict) -> Image.Image:
         first = 255 - first
     size = (columns, rows)
     return Image.frombytes(mode, size, np.ascontiguousarray(first).tobytes())
+
+
+def _name_of(syntax: str) -> str:
+    name = UID(syntax).name
+    return "unknown" if name == syntax else name  # never a text of the file's own
 
 
 def _text(value: bytes) -> str:

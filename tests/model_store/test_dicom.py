@@ -12,11 +12,16 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 from pydicom.uid import (
+    JPEG2000,
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGBaseline8Bit,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
     generate_uid,
 )
 
@@ -114,16 +119,55 @@ def test_of_several_frames_the_first_is_taken(lesion):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}, {"PhotometricInterpretation": "PALETTE COLOR"}]
+    ("fields", "encoding"),
+    [
+        ({"BitsAllocated": 16, "BitsStored": 12, "HighBit": 11}, "16 bits"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "PALETTE COLOR"),
+        ({"PhotometricInterpretation": "YBR_FULL_422"}, "YBR_FULL_422"),
+        ({"PhotometricInterpretation": "AHMETOVA"}, "unknown colours"),
+    ],
 )
-def test_other_pixels_are_refused(lesion, fields):
-    with pytest.raises(PhotoError, match="unsupported_format"):
+def test_other_pixels_are_refused_by_name(lesion, fields, encoding):
+    with pytest.raises(PhotoError) as caught:
         open_photo(file_of(lesion.tobytes() * 2, **fields))
+    assert (caught.value.code, caught.value.details) == ("unsupported_format", {"encoding": encoding})
 
 
-def test_other_compressions_are_refused(lesion):
-    with pytest.raises(PhotoError, match="unsupported_format"):
-        open_photo(file_of(encapsulate([jpeg_of(lesion)]), JPEG2000Lossless))
+@pytest.mark.parametrize(
+    ("syntax", "encoding"),
+    [
+        (RLELossless, "RLE Lossless"),
+        (JPEGLSLossless, "JPEG-LS Lossless Image Compression"),
+        (JPEGLosslessSV1, "JPEG Lossless, Non-Hierarchical, First-Order Prediction (Process 14 [Selection Value 1])"),
+        (JPEG2000, "JPEG 2000 Image Compression"),
+        (JPEG2000Lossless, "JPEG 2000 Image Compression (Lossless Only)"),
+        (UID("1.2.3.4.5"), "unknown"),
+    ],
+)
+def test_other_compressions_are_refused_by_name(lesion, syntax, encoding):
+    with pytest.raises(PhotoError) as caught:
+        open_photo(file_of(encapsulate([jpeg_of(lesion)]), syntax))
+    assert (caught.value.code, caught.value.details) == ("unsupported_format", {"encoding": encoding})
+
+
+@pytest.mark.parametrize("meaning", ["MONOCHROME1", "PALETTE COLOR"])
+def test_a_jpeg_that_its_decoder_would_show_in_wrong_colours_is_refused(lesion, meaning):
+    buffer = io.BytesIO()
+    Image.fromarray(lesion[..., 1]).save(buffer, "JPEG")
+    data = file_of(
+        encapsulate([buffer.getvalue()]), JPEGBaseline8Bit, PhotometricInterpretation=meaning, SamplesPerPixel=1
+    )
+    with pytest.raises(PhotoError, match=f"unsupported_format encoding={meaning}"):
+        open_photo(data)
+
+
+def test_a_grey_jpeg_inside_is_decoded(lesion):
+    buffer = io.BytesIO()
+    Image.fromarray(lesion[..., 1]).save(buffer, "JPEG")
+    data = file_of(
+        encapsulate([buffer.getvalue()]), JPEGBaseline8Bit, PhotometricInterpretation="MONOCHROME2", SamplesPerPixel=1
+    )
+    assert open_photo(data).notes == ("greyscale",)
 
 
 def test_a_deflated_bomb_is_refused_before_it_is_unpacked(lesion):
