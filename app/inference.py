@@ -64,13 +64,20 @@ class InferenceQueue:
         self._jobs: queue.Queue[_Job | None] = queue.Queue(length)
         self._batch_size = batch_size
         self._deadline_s = deadline_s
+        self._began: float | None = None  # when the model began with what it is looking at, monotonic seconds
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether photos are still being answered."""
+        """Whether the thread runs that answers photos."""
         return self._thread.is_alive()
+
+    @property
+    def answers(self) -> bool:
+        """Whether photos are being answered: the model is not longer at the same ones than any visitor waits."""
+        began = self._began
+        return self.alive and (began is None or time.monotonic() - began < self._deadline_s)
 
     @property
     def waiting(self) -> int:
@@ -140,6 +147,7 @@ class InferenceQueue:
         return time.monotonic() < job.expires_at and job.answer.set_running_or_notify_cancel()
 
     def _answer(self, jobs: list[_Job]) -> None:
+        self._began = time.monotonic()
         try:
             predictions = self._predict(np.stack([job.array for job in jobs]))
             if len(predictions) != len(jobs):
@@ -148,6 +156,8 @@ class InferenceQueue:
             for job in jobs:
                 job.answer.set_exception(error)
             return
+        finally:
+            self._began = None
         for job, prediction in zip(jobs, predictions, strict=True):
             job.answer.set_result(prediction)
 

@@ -140,7 +140,33 @@ def test_a_model_that_loses_an_answer_is_an_error_and_no_mix_up(start):
         queue.submit(photo(1))
 
 
-def test_a_closed_queue_is_not_alive(start):
+def test_a_closed_queue_is_not_alive_and_answers_nothing(start):
     queue = start(Gate(opened=True))
+    assert queue.answers
     queue.close()
     assert not queue.alive
+    assert not queue.answers
+
+
+def test_a_model_that_hangs_is_seen_and_seen_to_come_back(start):
+    gate = Gate()
+    queue = start(gate, deadline_s=2.0)
+    with pytest.raises(DeadlineExceeded):
+        queue.submit(photo(0))
+    assert queue.alive
+    assert not queue.answers
+    gate.open.set()
+    assert queue.submit(photo(1)) == 1
+    assert queue.answers
+
+
+def test_a_clock_that_jumps_while_a_photo_waits_changes_nothing(start, monkeypatch):
+    gate, now = Gate(), time.time
+    queue = start(gate)
+    with ThreadPoolExecutor(8) as pool:
+        answers = fill(queue, pool, gate, [0, 1])
+        for jump_s in (86_400, -86_400):
+            monkeypatch.setattr(time, "time", lambda jump_s=jump_s: now() + jump_s)
+            time.sleep(0.3)
+        gate.open.set()
+        assert [answer.result(30) for answer in answers] == [0, 1]
