@@ -19,7 +19,7 @@ def livez() -> Response:
 @blueprint.get("/readyz")
 def readyz() -> tuple[Response, int]:
     """The model was loaded and verified, and photos are being answered; 503 otherwise."""
-    ready = current_app.extensions["inference"].alive
+    ready = current_app.extensions["inference"].answers
     bundle = current_app.extensions["classifier"].bundle
     answer = jsonify(
         status="ready" if ready else "not ready", bundle=bundle.name, version=bundle.version, bundle_id=bundle.id

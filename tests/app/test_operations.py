@@ -1,5 +1,7 @@
 """What a probe learns: alive, ready, and with which model."""
 
+import time
+
 import pytest
 
 
@@ -14,6 +16,13 @@ def test_a_site_that_answers_photos_is_alive_and_ready_with_its_bundle(client):
 
 def test_a_site_that_answers_no_photos_any_more_is_alive_but_not_ready(app):
     app.extensions["inference"].close()
+    client = app.test_client()
+    assert client.get("/livez").status_code == 200
+    assert client.get("/readyz").status_code == 503
+
+
+def test_a_site_whose_model_hangs_is_alive_but_not_ready(app, monkeypatch):
+    monkeypatch.setattr(app.extensions["inference"], "_began", time.monotonic() - 1000)
     client = app.test_client()
     assert client.get("/livez").status_code == 200
     assert client.get("/readyz").status_code == 503
