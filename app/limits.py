@@ -14,6 +14,8 @@ from app.config import Config
 
 # A Redis that does not answer may not hold up a visitor.
 REDIS_TIMEOUT_S = 0.5
+# The memory's counts end at a time of day, so a clock that was put back would keep them for as long as that.
+CLOCK_JUMP_S = 10
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -25,6 +27,9 @@ def init_app(app: Flask, config: Config) -> None:
     # At a lower level the library writes each client's key into the log.
     logging.getLogger("flask-limiter").setLevel(logging.WARNING)
     in_redis = config.rate_limit_storage != "memory://"
+    if not in_redis:
+        app.extensions["clock_offset"] = _clock_offset()
+        app.before_request(_forget_after_a_jump_of_the_clock)
     app.extensions["limiter"] = Limiter(
         client_key,
         app=app,
@@ -38,6 +43,17 @@ def init_app(app: Flask, config: Config) -> None:
         in_memory_fallback_enabled=in_redis,
         key_prefix="skin-check",
     )
+
+
+def _clock_offset() -> float:
+    return time.time() - time.monotonic()
+
+
+def _forget_after_a_jump_of_the_clock() -> None:
+    offset = _clock_offset()
+    if abs(offset - current_app.extensions["clock_offset"]) > CLOCK_JUMP_S:
+        current_app.extensions["limiter"].reset()
+    current_app.extensions["clock_offset"] = offset
 
 
 def client_key() -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -152,6 +153,39 @@ def test_when_redis_is_gone_each_site_counts_for_itself_and_says_so_once(make_ap
     assert [line.getMessage() for line in lines] == [
         "Rate limit storage unreachable - falling back to in-memory storage"
     ]
+
+
+def test_when_redis_is_back_the_sites_count_in_it_again(make_app, redis_server):
+    client = make_app(answering=WATCH, rate_limit="1000 per hour", rate_limit_storage=redis_server.url).test_client()
+    redis_server.stop()
+    assert statuses(client, 1) == [422]
+    redis_server.start()
+    with redis.Redis(port=redis_server.port) as connection:
+        deadline = time.monotonic() + 30
+        while not connection.keys() and time.monotonic() < deadline:
+            assert statuses(client, 1) == [422]
+            time.sleep(0.2)
+        assert connection.keys()
+
+
+def test_nobody_waits_long_for_a_redis_that_hangs(make_app, redis_server):
+    client = make_app(answering=WATCH, rate_limit="1000 per hour", rate_limit_storage=redis_server.url).test_client()
+    assert statuses(client, 1) == [422]
+    redis_server.process.send_signal(signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        assert statuses(client, 20) == [422] * 20
+        assert time.monotonic() - started < 10  # not half a second for each
+    finally:
+        redis_server.process.send_signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize("jump_s", [-86_400, -60, 86_400])
+def test_a_clock_that_is_put_right_locks_nobody_out(make_app, monkeypatch, jump_s):
+    client, now = make_app(answering=WATCH, rate_limit=FEW).test_client(), time.time
+    assert statuses(client, 4) == [422, 422, 422, 429]
+    monkeypatch.setattr(time, "time", lambda: now() + jump_s)
+    assert statuses(client, 4) == [422, 422, 422, 429]
 
 
 def test_a_redis_that_is_missing_from_the_start_stops_nothing(make_app):
