@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 
 import pytest
 
@@ -110,6 +111,20 @@ def test_a_form_of_another_site_is_refused(client, photo, forged):
     response = client.post("/en/result", data=form)
     assert response.status_code == 400
     assert "The page was open too long" in response.text
+
+
+@pytest.mark.parametrize(
+    ("jump_s", "status"), [(3600, 200), (86_400, 400), (-3600, 400)], ids=["an hour on", "a day on", "an hour back"]
+)
+def test_after_a_jump_of_the_clock_a_page_is_at_most_to_be_opened_again(make_app, photo, monkeypatch, jump_s, status):
+    client, now = make_app(answering=WATCH).test_client(), time.time
+    opened_before = token(client)
+    monkeypatch.setattr(time, "time", lambda: now() + jump_s)
+    form = {"csrf_token": opened_before, "photo": (io.BytesIO(photo), "spot.jpg")}
+    answer = client.post("/en/result", data=form, content_type="multipart/form-data")
+    assert answer.status_code == status
+    assert ("The page was open too long" in answer.text) is (status == 400)
+    assert send(client, photo).status_code == 200
 
 
 def test_a_token_of_another_visitor_is_refused(app, photo):

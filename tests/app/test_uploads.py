@@ -6,6 +6,7 @@ import io
 import os
 import sys
 import tempfile
+import time
 
 import flask
 import numpy as np
@@ -109,6 +110,28 @@ def test_a_form_of_very_many_or_very_long_fields_is_refused(client):
     boundary, body = encode_multipart({**fields, "answer": "x" * 2_000_000})
     long = client.post("/en/result", data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert (many.status_code, long.status_code) == (400, 400)
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x"\r\n'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        (PART + b"\r\n\r\n") * 50_000,
+        PART + b"X: y\r\n" * 500_000,
+        PART[:-2] + b"; a=" + b'"\\"' * 1_000_000,
+        PART + b"\r\n" + b"\r\n" * 2_000_000,
+        PART + b"\r\n" + b"\r\n--" * 1_000_000,
+        b"\r\n" * 2_000_000,
+    ],
+    ids=["parts", "headers", "parameters", "line ends", "nearly boundaries", "before the first part"],
+)
+def test_a_form_made_to_be_hard_to_read_is_refused_in_no_time(client, body):
+    started = time.thread_time()
+    answer = client.post("/en/result", data=body, content_type="multipart/form-data; boundary=b")
+    assert answer.status_code == 400
+    assert time.thread_time() - started < 1
 
 
 class Body(io.BytesIO):

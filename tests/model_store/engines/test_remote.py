@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -40,8 +41,8 @@ def free_ports(count: int) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def mlserver(tiny_bundle, engine_options, tmp_path_factory):
-    """The model's address on a real MLServer that serves the tiny bundle."""
+def mlserver_process(tiny_bundle, engine_options, tmp_path_factory):
+    """A real MLServer that serves the tiny bundle, and the model's address on it."""
     engines.load("openvino", tiny_bundle / MODEL, engine_options)  # converted before the server starts
     folder = tmp_path_factory.mktemp("mlserver")
     http, grpc, metrics = free_ports(3)
@@ -62,14 +63,19 @@ def mlserver(tiny_bundle, engine_options, tmp_path_factory):
             env=environment, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
     url = f"http://127.0.0.1:{http}/v2/models/tiny"
-    deadline = time.monotonic() + 180
+    deadline = time.monotonic() + 300
     while not _ready(url):
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"MLServer did not start:\n{log.read_text()}")
         time.sleep(0.2)
-    yield url
+    yield process, url
     process.terminate()
     process.wait(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def mlserver(mlserver_process) -> str:
+    return mlserver_process[1]
 
 
 def _ready(url: str) -> bool:
@@ -101,6 +107,26 @@ def test_it_is_chosen_by_name_with_the_address_from_the_options(mlserver, tiny_b
     assert engines.load("remote", tiny_bundle / MODEL, options).name == "remote"
 
 
+def test_an_mlserver_that_hangs_is_given_up_left_alone_and_asked_again(mlserver_process, tiny_bundle, monkeypatch):
+    monkeypatch.setattr("model_store.engines.remote.FAILURES_UNTIL_OPEN", 1)
+    monkeypatch.setattr("model_store.engines.remote.OPEN_S", 1.0)
+    process, url = mlserver_process
+    engine = RemoteEngine(tiny_bundle / MODEL, url, timeout_s=3)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        assert fails(engine) > 2.9
+        assert fails(engine) < 0.9
+    finally:
+        process.send_signal(signal.SIGCONT)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(1.1)
+        with contextlib.suppress(EngineError):
+            assert engine.run(PHOTOS[:1]).logits.shape == (1, 8)
+            return
+    pytest.fail("the engine never came back")
+
+
 def test_another_model_on_the_server_is_no_engine(mlserver, tiny_bundle):
     with pytest.raises(EngineError) as caught:
         RemoteEngine(tiny_bundle / MODEL, mlserver.replace("tiny", "other"))
@@ -111,7 +137,7 @@ class Server:
     """A small server of the protocol whose behaviour a test changes while it runs."""
 
     def __init__(self) -> None:
-        self.status, self.delay_s, self.asked = 200, 0.0, 0
+        self.status, self.delay_s, self.asked, self.stopped = 200, 0.0, 0, False
         self.unavailable = 0  # how many more requests are answered with 503
         self.answer: object = {
             "outputs": [
@@ -129,6 +155,9 @@ class Server:
 
             def do_POST(self):
                 self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.stopped:  # a connection that was kept from before
+                    self.close_connection = True
+                    return
                 outer.asked += 1
                 time.sleep(outer.delay_s)
                 outer.unavailable -= 1
@@ -150,6 +179,7 @@ class Server:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
+        self.stopped = True
         self._server.shutdown()
         self._server.server_close()
 
