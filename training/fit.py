@@ -2,6 +2,7 @@
 
 A run's folder holds
     recipe.json, versions.json   what runs, on what
+    split.csv                    each image's label and side
     history.csv                  a row an epoch
     STAGE.weights.npz            the network after each stage
     checkpoint/                  the current stage, rewritten every few minutes

@@ -13,6 +13,8 @@ import pandas as pd
 
 from training.configs.recipe import Recipe, from_dict
 
+SPLIT = "split.csv"
+
 
 def start(recipe: Recipe, weights: str, folder: Path) -> None:
     """Write down what runs on what, at its start; refuse a folder of another recipe."""
@@ -38,16 +40,17 @@ def start(recipe: Recipe, weights: str, folder: Path) -> None:
 
 
 def data(table: pd.DataFrame, folder: Path) -> None:
-    """Write down which images with which labels stand on which side; refuse to go on with any other.
+    """Write down which images with which labels stand on which side, in `split.csv`; refuse to go on with any other.
 
-    A run from before this was recorded gets what it is given now.
+    A run from before this was recorded gets what it is given now. The file's SHA-256 goes into `versions.json`.
     """
-    rows = table[["image", "label", "split"]].to_csv(index=False)
-    digest = hashlib.sha256(rows.encode()).hexdigest()
+    rows = table[["image", "label", "split"]].to_csv(index=False).encode()
+    digest = hashlib.sha256(rows).hexdigest()
     file = folder / "versions.json"
     versions = json.loads(file.read_text()) if file.exists() else {}
     if versions.setdefault("data", digest) != digest:
         raise ValueError(
             f"{folder} began with other images, labels or another split: take another folder, or that data"
         )
+    (folder / SPLIT).write_bytes(rows)
     file.write_text(json.dumps(versions, indent=2))

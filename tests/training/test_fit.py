@@ -1,6 +1,7 @@
 """The training loop on a few images and a small network: what it must keep, whatever the network."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import subprocess
@@ -62,7 +63,10 @@ def test_a_run_leaves_its_weights_its_history_and_what_made_it(small_network, da
     assert np.isfinite(history[["loss", "val_loss", "val_accuracy"]]).all(axis=None)
     assert history.loss.iloc[-1] < history.loss.iloc[0]
     assert json.loads((tmp_path / "recipe.json").read_text())["seed"] == 0
-    assert json.loads((tmp_path / "versions.json").read_text())["keras"] == keras.__version__
+    versions = json.loads((tmp_path / "versions.json").read_text())
+    assert versions["keras"] == keras.__version__
+    assert versions["data"] == hashlib.sha256((tmp_path / "split.csv").read_bytes()).hexdigest()
+    assert pd.read_csv(tmp_path / "split.csv").split.tolist() == data.table.split.tolist()
     assert not (tmp_path / "checkpoint").exists()
 
 
