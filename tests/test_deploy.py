@@ -155,6 +155,45 @@ def test_the_guide_says_what_to_do_when_an_alert_fires(rule):
     assert f"| `{rule['alert']}` |" in guide
 
 
+def test_an_ingress_keeps_every_upload_in_memory():
+    annotations = manifest("Ingress")["metadata"]["annotations"]
+    sizes = {
+        annotations[f"nginx.ingress.kubernetes.io/{name}"] for name in ("proxy-body-size", "client-body-buffer-size")
+    }
+    assert len(sizes) == 1
+
+
+def scraped_in_kubernetes() -> list[dict]:
+    values = yaml.safe_load((MONITORING / "prometheus-kubernetes.yml").read_text(encoding="utf-8"))
+    return yaml.safe_load(values["extraScrapeConfigs"])
+
+
+def test_in_kubernetes_the_pods_are_scraped_under_the_name_that_the_alerts_ask_for():
+    (job,) = scraped_in_kubernetes()
+    assert {name for text in expressions().values() for name in re.findall(r'job="([^"]+)"', text)} == {job["job_name"]}
+    kept = next(rule["regex"] for rule in job["relabel_configs"] if rule.get("action") == "keep")
+    (container,) = manifest("Deployment")["spec"]["template"]["spec"]["containers"]
+    labels = manifest("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert kept == f"{labels['app']};{container['ports'][0]['name']}"
+    assert {"namespace", "pod"} <= {rule.get("target_label") for rule in job["relabel_configs"]}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+def test_prometheus_accepts_what_is_scraped_in_kubernetes(tmp_path):
+    jobs = scraped_in_kubernetes()
+    for job in jobs:  # Debian's promtool is built without it
+        assert job.pop("kubernetes_sd_configs") == [{"role": "pod", "namespaces": {"names": ["skin-check"]}}]
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump({"scrape_configs": jobs}))
+    command = ["promtool", "check", "config", "--syntax-only", str(tmp_path / "prometheus.yml")]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_alerts_have_a_receiver():
+    settings = yaml.safe_load((MONITORING / "alertmanager.yml").read_text(encoding="utf-8"))
+    assert settings["route"]["receiver"] in [receiver["name"] for receiver in settings["receivers"]]
+
+
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
 @pytest.mark.parametrize(
     "arguments",
