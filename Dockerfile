@@ -14,9 +14,12 @@ WORKDIR /site
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
 COPY --from=build /venv /venv
 COPY model_store model_store
-# Converted here, where TensorFlow may run; a container that serves never imports it.
+# Converted here, where TensorFlow may run; a container that serves never imports it. Each of them, so that going back to
+# an older one is a setting.
 ENV SKIN_CACHE=/var/cache/skin-check
-RUN python -m model_store build --cache "$SKIN_CACHE"
+RUN for bundle in model_store/bundles/*/*/; do \
+        python -m model_store build --bundle "$bundle" --cache "$SKIN_CACHE" || exit 1; \
+    done
 COPY app app
 COPY templates templates
 COPY static static
