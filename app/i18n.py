@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlencode
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -94,7 +95,8 @@ def language_links() -> tuple[LanguageLink, ...]:
 def _url_in(language: str) -> str:
     rule = request.url_rule
     if rule is not None and "language" in rule.arguments and request.method == "GET":
-        return url_for(request.endpoint, **{**request.view_args, "language": language})
+        address = url_for(request.endpoint, **{**request.view_args, "language": language})
+        return f"{address}?{urlencode(list(request.args.items(multi=True)))}" if request.args else address
     return url_for("patient.upload", language=language)
 
 

@@ -20,6 +20,15 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class CurvePoint:
+    """What one threshold of malignancy finds and spares, named or not: all three shares in [0, 1]."""
+
+    threshold: float
+    sensitivity: float
+    specificity: float
+
+
+@dataclass(frozen=True)
 class PredictiveValues:
     """Shares in [0, 1]; None where nobody is called, or nobody is left."""
 
@@ -40,6 +49,20 @@ def measured(report: dict, source: str) -> tuple[Measured, ...]:
         if _share(p["sensitivity"]) is not None and _share(p["specificity"]) is not None
     ]
     return tuple(sorted(found, key=lambda point: (point.risk, point.threshold)))
+
+
+def curve(report: dict, source: str) -> tuple[CurvePoint, ...]:
+    """What calling at or above each threshold of malignancy finds and spares, from the lowest threshold to the highest.
+
+    Empty where the evaluation wrote no curve of that source, or had nothing malignant or nothing else to measure it on.
+    """
+    points = report.get("sets", {}).get(source, {}).get("curve", [])
+    found = [
+        CurvePoint(p["threshold"], _share(p["sensitivity"]), _share(p["specificity"]))
+        for p in points
+        if _share(p["sensitivity"]) is not None and _share(p["specificity"]) is not None
+    ]
+    return tuple(sorted(found, key=lambda point: point.threshold))
 
 
 def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> PredictiveValues:

@@ -54,5 +54,12 @@ def test_the_switch_and_the_head_lead_to_the_same_page_in_every_language(client,
     assert head == [(language, f"http://localhost/{language}/{path}") for language in LANGUAGES]
 
 
+def test_what_a_page_was_asked_goes_along_into_the_other_language(client):
+    page = client.get("/en/clinician/operating-points?prevalence=3&source=phone&_external=1&x=%22%3E").text
+    links = re.findall(r'<a href="([^"]+)" lang="(\w+)" hreflang', page)
+    asked = "prevalence=3&amp;source=phone&amp;_external=1&amp;x=%22%3E"
+    assert links == [(f"/{language}/clinician/operating-points?{asked}", language) for language in LANGUAGES]
+
+
 def test_a_page_without_an_address_of_its_own_names_no_other_languages_to_search_engines(client):
     assert 'rel="alternate"' not in client.get("/en/nowhere").text

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.operating_points import measured, predictive_values
+from app.operating_points import curve, measured, predictive_values
 
 
 def test_predictive_values_are_those_of_a_table_of_a_thousand_people():
@@ -33,3 +33,17 @@ def test_a_point_without_a_measured_share_is_left_out_and_a_missing_source_has_n
     point = {"name": "a", "risk": "urgent", "threshold": 0.2, "sensitivity": None, "specificity": 0.5}
     assert measured({"sets": {"phone": {"operating_points": [point]}}}, "phone") == ()
     assert measured({}, "phone") == ()
+
+
+def test_the_curve_goes_up_and_leaves_out_what_could_not_be_measured():
+    points = [
+        {"threshold": 0.02, "sensitivity": 0.8, "specificity": 0.3},
+        {"threshold": 0.01, "sensitivity": 0.9, "specificity": 0.2},
+        {"threshold": 0.03, "sensitivity": None, "specificity": 0.4},
+    ]
+    found = curve({"sets": {"phone": {"curve": points}}}, "phone")
+    assert [(point.threshold, point.sensitivity, point.specificity) for point in found] == [
+        (0.01, 0.9, 0.2),
+        (0.02, 0.8, 0.3),
+    ]
+    assert curve({"sets": {"phone": {}}}, "phone") == ()

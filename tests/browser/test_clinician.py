@@ -1,6 +1,9 @@
 """A clinician sends many photos, reads the table, opens one, compares a person's lesions and takes the files away."""
 
 import csv
+import hashlib
+import json
+import shutil
 import zipfile
 
 import pytest
@@ -218,4 +221,53 @@ def test_the_figures_follow_the_slider_s_form(visit):
     window = visit()
     window.open("/en/clinician/operating-points?source=phone")
     window.page.locator('input[name="prevalence"]').fill("3")
-    window.page.locator("#figures").get_by_text("no photos of this kind").wait_for()
+    window.page.locator("#chosen").get_by_text("no photos of this kind").wait_for()
+
+
+@pytest.fixture(scope="session")
+def measured_site(start_site, tiny_bundle, tmp_path_factory):
+    """The address of a site whose evaluation of phone photos has a curve of thresholds."""
+    points = [{"name": "soon", "risk": "malignancy", "threshold": 0.304, "sensitivity": 0.7, "specificity": 0.3}]
+    curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
+    bundle = tmp_path_factory.mktemp("measured") / "1.0.0"
+    shutil.copytree(tiny_bundle, bundle)
+    report = json.dumps({"sets": {"phone": {"images": 100, "operating_points": points, "curve": curve}}})
+    (bundle / "report.json").write_text(report)
+    document = json.loads((bundle / "bundle.json").read_text())
+    document["files"]["report.json"] = hashlib.sha256(report.encode()).hexdigest()
+    (bundle / "bundle.json").write_text(json.dumps(document))
+    return start_site(SKIN_BUNDLE=str(bundle), SKIN_RATE_LIMIT="", SKIN_ENGINE="tensorflow").url
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_threshold_is_set_by_keyboard_and_another_language_keeps_it(visit, measured_site, language, javascript):
+    window = visit(width=320, javascript=javascript)
+    window.origin = measured_site
+    window.open(f"/{language}/clinician/operating-points?source=phone&prevalence=50")
+    page = window.page
+    assert page.locator('input[name="threshold"]').input_value() == "30"
+    page.locator('input[name="threshold"]').press("ArrowRight")
+    page.locator('input[name="threshold"]').press("ArrowRight")
+    if not javascript:
+        page.locator('#points button[type="submit"]').click()
+    page.locator("#chosen h2").filter(has_text="32").wait_for()
+    assert page.locator("#chosen dd").nth(1).inner_text().replace(",", ".").startswith("68.0")
+    assert page.locator(".curve-at").get_attribute("d") == "M32 0V100"
+    assert window.overflow_px() == 0
+    if javascript:
+        assert violations(page) == []
+        assert page.evaluate("document.activeElement.name") == "threshold"
+    other = "ru" if language == "kk" else "kk"
+    page.locator(f'.languages a[lang="{other}"]').click()
+    page.locator(f'html[lang="{other}"] #chosen h2').filter(has_text="32").wait_for()
+
+
+def test_the_slider_changes_with_the_source(visit, measured_site):
+    window = visit()
+    window.origin = measured_site
+    window.open("/en/clinician/operating-points?source=dermoscopy")
+    assert window.page.locator('input[type="range"]').count() == 0
+    window.page.locator('select[name="source"]').select_option("phone")
+    window.page.locator('input[name="threshold"]').wait_for()
+    window.page.locator(".curve").wait_for()
