@@ -14,14 +14,17 @@ from flask import current_app
 from itsdangerous import BadData, URLSafeTimedSerializer
 from PIL import Image
 
+from app import wording
+from app.sites import SITES
+from model_store.classes import CODES
 from model_store.errors import ModelStoreError
-from model_store.prediction import Evidence
+from model_store.prediction import SOURCES, Evidence
 
 LIFETIME_S = 12 * 3600
 
 
 class AnswerExpired(ModelStoreError):
-    """The answer is too old, was changed on the way, or another bundle gave it."""
+    """The answer is too old, was changed on the way, or another bundle or another version of this site gave it."""
 
     def __init__(self) -> None:
         super().__init__("answer_expired")
@@ -78,21 +81,46 @@ def unseal(text: str) -> Answer:
     """Read a sealed answer back.
 
     Raises:
-        AnswerExpired: it is not one of ours, of another bundle, or older than `LIFETIME_S`.
+        AnswerExpired: it is not one of ours, of another bundle, older than `LIFETIME_S`, or of another version of this
+            site, which signed it too but wrote or meant something else.
     """
     try:
         content = _serializer().loads(text, max_age=LIFETIME_S)
-    except BadData as error:
+        said = content["evidence"]
+        site = content["site"]
+        if site and site not in SITES:
+            raise ValueError(site)
+        return Answer(
+            read_evidence(said["logits"], said["ood_score"], said["source"]),
+            read_issues(content["severe"]),
+            read_issues(content["mild"]),
+            base64.b64decode(content["photo"], validate=True),
+            read_source(content["source"]) if content["source"] else None,
+            site,
+        )
+    except (BadData, KeyError, TypeError, ValueError) as error:
         raise AnswerExpired() from error
-    said = content["evidence"]
-    return Answer(
-        Evidence(tuple(said["logits"]), said["ood_score"], said["source"]),
-        tuple(content["severe"]),
-        tuple(content["mild"]),
-        base64.b64decode(content["photo"]),
-        content["source"],
-        content["site"],
-    )
+
+
+def read_evidence(logits: list[float], ood_score: float, source: str) -> Evidence:
+    """What the network said, from what was signed; TypeError or ValueError where that is something else."""
+    if len(logits) != len(CODES):
+        raise ValueError(len(logits))
+    return Evidence(tuple(map(float, logits)), float(ood_score), read_source(source))
+
+
+def read_issues(codes: list[str]) -> tuple[str, ...]:
+    """Codes of quality issues, from what was signed; TypeError or ValueError where we know no such issue."""
+    if unknown := {*codes} - wording.ISSUES.keys():
+        raise ValueError(unknown)
+    return tuple(codes)
+
+
+def read_source(source: str) -> str:
+    """How a photo was taken, from what was signed; ValueError where we know no such source."""
+    if source not in SOURCES:
+        raise ValueError(source)
+    return source
 
 
 def _serializer() -> URLSafeTimedSerializer:

@@ -6,6 +6,7 @@ is sent only for a photo that is opened. The case is signed and names the detail
 
 import base64
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -14,12 +15,13 @@ from flask import current_app
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from app import judging
-from app.answers import LIFETIME_S, AnswerExpired
+from app.answers import LIFETIME_S, AnswerExpired, read_evidence, read_issues, read_source
 from model_store.classes import CODES
 from model_store.prediction import Calibration, Evidence, Prediction, pooled
 from model_store.saliency import class_activation_map
 
 MAX_NAME = 120
+MOST_DETAILS = 600_000  # letters of details in one form; fifty cases need the rest of what its fields may hold
 
 
 @dataclass(frozen=True)
@@ -133,25 +135,35 @@ def seal(case: Case, detail: Detail | None) -> Sealed:
     return Sealed(signed, base64.b64encode(_pack(detail)).decode("ascii") if detail else "")
 
 
+def for_one_form(details: Iterable[str]) -> tuple[str, ...]:
+    """Sealed details as far as one form holds them beside its cases; those beyond are empty, so their pictures stay."""
+    left, carried = MOST_DETAILS, []
+    for detail in details:
+        fits = len(detail) <= left
+        left -= len(detail) if fits else 0
+        carried.append(detail if fits else "")
+    return tuple(carried)
+
+
 def unseal(text: str) -> Case:
     """Read a sealed case back.
 
     Raises:
-        AnswerExpired: it is not one of ours, of another bundle, or too old.
+        AnswerExpired: it is not one of ours, of another bundle or another version of this site, or too old.
     """
     try:
         content = _serializer().loads(text, max_age=LIFETIME_S)
-    except BadData as error:
+        return Case(
+            name=content["name"],
+            evidence=read_evidence(content["logits"], content["ood_score"], content["source"]),
+            said_source=read_source(content["said_source"]) if content["said_source"] else "",
+            severe=read_issues(content["severe"]),
+            mild=read_issues(content["mild"]),
+            features=np.frombuffer(base64.b64decode(content["features"]), np.float16),
+            detail_digest=content["detail"],
+        )
+    except (BadData, KeyError, TypeError, ValueError) as error:
         raise AnswerExpired() from error
-    return Case(
-        name=content["name"],
-        evidence=Evidence(tuple(content["logits"]), content["ood_score"], content["source"]),
-        said_source=content["said_source"],
-        severe=tuple(content["severe"]),
-        mild=tuple(content["mild"]),
-        features=np.frombuffer(base64.b64decode(content["features"]), np.float16),
-        detail_digest=content["detail"],
-    )
 
 
 def unseal_detail(text: str, case: Case) -> Detail:
@@ -166,9 +178,12 @@ def unseal_detail(text: str, case: Case) -> Detail:
         raise AnswerExpired() from error
     if hashlib.sha256(packed).hexdigest() != case.detail_digest:
         raise AnswerExpired()
-    height, width = packed[0], packed[1]
-    end = 2 + len(CODES) * height * width
-    maps = np.frombuffer(packed[2:end], np.uint8).reshape(len(CODES), height, width)
+    try:
+        height, width = packed[0], packed[1]
+        end = 2 + len(CODES) * height * width
+        maps = np.frombuffer(packed[2:end], np.uint8).reshape(len(CODES), height, width)
+    except (IndexError, ValueError) as error:  # another version of the site packed it
+        raise AnswerExpired() from error
     return Detail(packed[end:], maps)
 
 

@@ -47,6 +47,7 @@ class SeriesPage:
     smallest_px: int
     sources: tuple[Choice, ...]
     rows: tuple[CaseRow, ...]
+    details: tuple[str, ...]
     failures: tuple[Failure, ...]
     own_first: bool
     orders: tuple[Choice, ...]
@@ -207,7 +208,8 @@ def _items() -> list[Item]:
     """The cases of a form, in the order of their rows; what stands beside them is aligned by position."""
     form = request.form
     sealed = form.getlist("case")[:LIMIT]
-    details, owns, numbers = form.getlist("detail"), form.getlist("own"), form.getlist("number")
+    details = _pictures() if "pictures" in request.files else form.getlist("detail")
+    owns, numbers = form.getlist("own"), form.getlist("number")
     items = []
     for index, text in enumerate(sealed):
         case = cases.unseal(text)
@@ -216,6 +218,11 @@ def _items() -> list[Item]:
         number = numbers[index] if index < len(numbers) and numbers[index].isdecimal() else str(index + 1)
         items.append(Item(int(number[:3]), case, detail, own, number in form.getlist("marked")))
     return items
+
+
+def _pictures() -> list[str]:
+    """The details of a form's cases, one a line: a script sends them as a file, since a form's fields have a limit."""
+    return request.files["pictures"].stream.read().decode("ascii", "replace").split("\n")
 
 
 def _failed() -> list[tuple[str, str]]:
@@ -254,13 +261,15 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
     order, shown = order if order in ORDERS else ORDERS[0], shown if shown in FILTERS else FILTERS[0]
     rows = [case_rows.row(item, own_first) for item in items]
     told = _told(failures)
+    ordered = case_rows.in_order(rows, order)
     page = SeriesPage(
         limit=LIMIT,
         plain_limit=PLAIN_LIMIT,
         limit_mb=current_app.extensions["config"].max_upload_mb,
         smallest_px=LIMIT_PX,
         sources=tuple(Choice(code, str(wording.SOURCES[code])) for code in SOURCES),
-        rows=case_rows.in_order(rows, order),
+        rows=ordered,
+        details=cases.for_one_form(row.sealed.detail for row in ordered),
         failures=tuple(told),
         own_first=own_first,
         orders=tuple(Choice(name, str(wording.ORDERS[name]), name == order) for name in ORDERS),

@@ -82,10 +82,12 @@ def page(items: Sequence[Item]) -> PersonPage:
         for index in np.argsort(-strange, kind="stable")
     ]
     measured = current_app.extensions["classifier"].bundle.report.get("ugly_duckling", {"lesions": []})
+    sealed = [cases.seal(item.case, item.detail) for item in items]
+    details = cases.for_one_form(one.detail for one in sealed)
     known = [one for one in measured["lesions"] if one["by_distance"]]
     return PersonPage(
         lesions=tuple(lesions),
-        sealed=tuple(cases.seal(item.case, item.detail) for item in items),
+        sealed=tuple(cases.Sealed(one.case, detail) for one, detail in zip(sealed, details, strict=True)),
         measurements=tuple(
             Measurement(
                 format_decimal(one["count"]),

@@ -84,7 +84,8 @@ PROBLEMS = {
     ),
     "answer_expired": Problem(
         400, _l("This answer can no longer be shown"),
-        _l("The answer is too old, or the model has been replaced since it was given. The site keeps no copy of it."),
+        _l("The answer is too old, or the site or its model has been replaced since it was given. The site keeps no "
+           "copy of it."),
         _l("Open the start page and send the photo again."),
     ),
     "source_unknown": Problem(

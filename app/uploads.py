@@ -8,7 +8,7 @@ from model_store.errors import ModelStoreError
 
 # Beside the photo a form holds a few short fields; an answer shown again holds its sealed photo of 380 x 380 pixels.
 FORM_FIELDS_BYTES = 1_000_000
-MAX_FORM_PARTS = 40  # a clinician sends up to 20 photos in one form
+MAX_FORM_PARTS = 300  # a clinician's table of 50 photos, with a handful of fields for each
 # How much of a refused body is still read, as a multiple of the limit, so that the browser shows the refusal.
 DRAIN_FACTOR = 5
 CHUNK_BYTES = 65_536

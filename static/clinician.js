@@ -15,7 +15,6 @@ const failures = document.getElementById("failures");
 const text = photosForm.dataset;
 const MAX_TRIES = 8;
 const LONGEST_WAIT_S = 60;
-const MOST_DETAILS = 500000; // characters; the cases need the rest of what a form may hold
 
 const waiting = []; // {name, blob, number, place, source, marked}
 let count = rows.children.length;
@@ -257,20 +256,24 @@ casesForm.addEventListener("submit", (event) => {
   if (event.submitter?.classList.contains("update")) event.preventDefault();
 });
 
-// Where a form makes another page of the rows, their pictures go along, if they are not too many for one form.
+// Where a form makes another page of the rows, their pictures go along, in one file: as fields they would be too long.
 
 function attachDetails(wanted) {
-  const fields = [...rows.children].map((row) => {
+  const lines = [...rows.children].map((row) => {
     const detail = row.querySelector("input.detail, .open input[name='detail']");
-    const field = document.createElement("input");
-    Object.assign(field, { type: "hidden", name: "detail", value: (wanted(row) && detail?.value) || "" });
-    field.setAttribute("form", "cases");
-    return field;
+    return (wanted(row) && detail?.value) || "";
   });
-  const size = fields.reduce((sum, field) => sum + field.value.length, 0);
-  const place = document.getElementById("details");
-  if (size < MOST_DETAILS) place.replaceChildren(...fields);
-  setTimeout(() => place.replaceChildren()); // after the form has been sent
+  const packed = new DataTransfer();
+  packed.items.add(new File([lines.join("\n")], "pictures", { type: "text/plain" }));
+  if (packed.files[0].size > Number(text.limitMb) * 1e6) return; // the numbers go without
+  const field = document.createElement("input");
+  Object.assign(field, { type: "file", name: "pictures", hidden: true, files: packed.files });
+  casesForm.enctype = "multipart/form-data";
+  casesForm.append(field);
+  setTimeout(() => { // after the form has been sent
+    field.remove();
+    casesForm.removeAttribute("enctype");
+  });
 }
 
 document.getElementById("compare").addEventListener("click", () => {

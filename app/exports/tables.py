@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -13,13 +14,14 @@ from model_store.prediction import malignancy_score
 
 COLUMNS = ("image", *CODES, "UNK")  # ISIC 2019, task 1
 NOTICE = "AI estimate, not a diagnosis. A doctor makes the diagnosis."
-_FORMULA = ("=", "+", "-", "@")  # a spreadsheet would compute a cell that begins so
+# A spreadsheet would compute a cell that begins so; some also read the wide forms of these characters.
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def isic_csv(items: Sequence[Item]) -> str:
     """The official ISIC 2019 columns, a row a photo: its name without the ending, and the calibrated probabilities.
 
-    UNK is 0, since the model cannot give it. Names are made unique by a number.
+    UNK is 0, since the model cannot give it. Names are made unique by a number, and none is empty or a formula.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -71,11 +73,10 @@ def _photo(item: Item) -> dict:
 
 
 def _unique_names(items: Sequence[Item]) -> list[str]:
-    taken: dict[str, int] = {}
-    names = []
+    names: list[str] = []
     for item in items:
-        stem = PurePosixPath(item.case.name).stem
-        name = f"_{stem[1:]}" if stem.startswith(_FORMULA) else stem
-        taken[name] = taken.get(name, 0) + 1
-        names.append(name if taken[name] == 1 else f"{name} ({taken[name]})")
+        stem = PurePosixPath(item.case.name).stem.strip() or "photo"
+        first = f"_{stem[1:]}" if stem.startswith(_FORMULA) else stem
+        numbered = (f"{first} ({number})" for number in itertools.count(2))
+        names.append(next(name for name in itertools.chain([first], numbered) if name not in names))
     return names

@@ -10,7 +10,7 @@ from PIL import Image
 
 from app import answers
 from app.answers import Answer, AnswerExpired
-from tests.app.conftest import WATCH, encode, evidence_of
+from tests.app.conftest import WATCH, encode, evidence_of, token
 
 ANSWER = Answer(
     evidence_of(tuple(map(float, WATCH)), "phone"),
@@ -60,6 +60,32 @@ def test_an_old_one_is_refused(app, monkeypatch):
         monkeypatch.setattr(itsdangerous.TimestampSigner, "get_timestamp", lambda signer: later + 60)
         with pytest.raises(AnswerExpired):
             answers.unseal(sealed)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content.pop("site"),
+        lambda content: content.pop("evidence"),
+        lambda content: content.update(evidence=[1.0, 2.0]),
+        lambda content: content["evidence"].update(logits=[0.0] * 7),
+        lambda content: content["evidence"].update(source="telescope"),
+        lambda content: content.update(mild=["too_noisy"]),
+        lambda content: content.update(severe=None),
+        lambda content: content.update(source="telescope"),
+        lambda content: content.update(site="tail"),
+        lambda content: content.update(photo="no base64"),
+    ],
+)
+def test_one_that_another_version_of_the_site_sealed_is_refused_and_the_photo_asked_for_again(client, app, change):
+    with app.test_request_context("/"):
+        content = answers._serializer().loads(answers.seal(ANSWER))
+        change(content)
+        sealed = answers._serializer().dumps(content)
+    for path in ("result", "letter", "letter.pdf"):
+        response = client.post(f"/en/{path}", data={"csrf_token": token(client), "answer": sealed})
+        assert response.status_code == 400
+        assert "send the photo again" in response.text
 
 
 def test_a_token_of_another_kind_is_no_answer(app):
