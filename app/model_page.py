@@ -1,7 +1,6 @@
 """The model's own page: what it is worth, in plain words first, then in full, from the files of the served bundle."""
 
 import functools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +10,10 @@ from flask_babel import lazy_gettext as _l
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from app import wording
+from app import versions, wording
 from app.conditions import CONDITIONS
 from app.i18n import LANGUAGES
-from model_store.bundle import CARD, DOCUMENT, FIGURES, REPORT, Bundle
+from model_store.bundle import CARD, DOCUMENT, FIGURES, Bundle
 from model_store.classes import CODES
 
 blueprint = Blueprint("model_page", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>/model")
@@ -294,27 +293,27 @@ def _subgroup(heading: str, parts: dict) -> Table:
 
 
 def _versions(bundle: Bundle) -> Table:
-    """The versions that lie beside the served one, the newest first."""
-    folders = sorted(
-        (path.parent for path in bundle.path.parent.glob(f"*/{DOCUMENT}")),
-        key=lambda folder: [int(part) for part in folder.name.split(".") if part.isdigit()],
-        reverse=True,
+    """The versions that lie beside the served one and those that were noted before they went, the newest first."""
+    known = versions.noted(bundle.name) | {
+        path.parent.name: _key_figures(path.parent) for path in bundle.path.parent.glob(f"*/{DOCUMENT}")
+    }
+    newest_first = sorted(
+        known, key=lambda version: [int(part) for part in version.split(".") if part.isdigit()], reverse=True
     )
     return Table(
         gettext("Versions"),
         gettext("Balanced accuracy over eight diagnoses, on each version's own test photos."),
         (gettext("Version"), *(str(name) for name in wording.SOURCES.values())),
-        tuple((folder.name, *_balanced_accuracies(folder)) for folder in folders),
+        tuple((version, *_balanced_accuracies(known[version])) for version in newest_first),
     )
 
 
 @functools.cache
-def _reports(folder: Path) -> dict:
-    return json.loads((folder / REPORT).read_text(encoding="utf-8"))
+def _key_figures(folder: Path) -> dict:
+    return versions.key_figures(folder)
 
 
-def _balanced_accuracies(folder: Path) -> tuple[str, ...]:
-    sets = _reports(folder).get("sets", {})
+def _balanced_accuracies(sets: dict) -> tuple[str, ...]:
     values = (sets.get(source, {}).get("eight_classes", {}).get("balanced_accuracy") for source in wording.SOURCES)
     return tuple(" ".join(filter(None, (_number(value), _interval(value)))) for value in values)
 

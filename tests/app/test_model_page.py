@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from app import model_page
+from app import model_page, versions
 from app.i18n import LANGUAGES
 from model_store.bundle import BUNDLES, available, read
 from model_store.classes import CODES
@@ -119,6 +119,16 @@ def test_every_version_beside_the_served_one_is_listed_the_newest_first(make_app
     app.extensions["classifier"] = dataclasses.replace(classifier, bundle=read(shipped / "1.0.0"))
     page = app.test_client().get("/en/model").text
     assert re.findall(r'<th scope="row">([\d.]+)</th>', page) == ["1.10.0", "1.0.0"]
+
+
+def test_a_version_that_is_no_longer_shipped_is_listed_too(make_app):
+    app = make_app()
+    classifier = app.extensions["classifier"]
+    bundle = dataclasses.replace(classifier.bundle, name="efficientnet_b4_isic2019")
+    app.extensions["classifier"] = dataclasses.replace(classifier, bundle=bundle)
+    page = text_of(app.test_client().get("/en/model").text)
+    reached = versions.noted(bundle.name)["2.0.0"]["phone"]["eight_classes"]["balanced_accuracy"]["value"]
+    assert f"2.0.0 {reached:.3f} (" in page
 
 
 @pytest.mark.parametrize("path", available(BUNDLES), ids=lambda path: path.name)

@@ -1,0 +1,40 @@
+"""A version that is no longer shipped keeps its place in the history, with the figures of its own report."""
+
+import json
+
+import pytest
+
+from app import versions
+from model_store.bundle import BUNDLES, available
+
+FIGURE = {"value": 0.7, "low": 0.6, "high": 0.8, "images": 9, "lesions": 9}
+
+
+def write_bundle(folder, figure=FIGURE):
+    folder.mkdir(parents=True)
+    report = {"sets": {"phone": {"eight_classes": {"balanced_accuracy": figure}}}}
+    (folder / "report.json").write_text(json.dumps(report))
+    return folder
+
+
+def test_noted_versions_are_kept_beside_each_other_and_a_repeated_one_is_written_anew(tmp_path):
+    history = tmp_path / "versions.json"
+    first, second = write_bundle(tmp_path / "net" / "1.0.0"), write_bundle(tmp_path / "net" / "1.1.0", 0.75)
+    versions.note([first], history)
+    versions.note([second, first], history)
+    told = versions.noted("net", history)
+    assert list(told) == ["1.0.0", "1.1.0"]
+    interval = {"value": 0.7, "low": 0.6, "high": 0.8}
+    assert told["1.0.0"] == {"phone": {"eight_classes": {"balanced_accuracy": interval}}}
+    assert told["1.1.0"]["phone"]["eight_classes"]["balanced_accuracy"] == 0.75
+    assert versions.noted("another", history) == {}
+
+
+@pytest.mark.parametrize("path", available(BUNDLES), ids=lambda path: path.name)
+def test_the_history_says_what_a_shipped_bundle_s_report_says(path):
+    told = versions.noted(path.parent.name)
+    assert told.get(path.name, versions.key_figures(path)) == versions.key_figures(path)
+
+
+def test_the_versions_before_the_shipped_one_are_noted():
+    assert {"1.0.0", "2.0.0"} <= versions.noted("efficientnet_b4_isic2019").keys()
