@@ -10,11 +10,14 @@ import zipfile
 import numpy as np
 import pytest
 from fhir.resources.R4B.bundle import Bundle as FhirBundle
+from fhirclient.models.bundle import Bundle as FhirR4Bundle
 from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from app import clinician, opened_photo, person_lesions, points_at_prevalence
+from app import cases, clinician, opened_photo, person_lesions, points_at_prevalence
+from app.case_rows import Item
+from app.exports import pdf, tables
 from app.i18n import LANGUAGES
 from model_store.classes import CODES
 from model_store.classifier import Classifier
@@ -230,6 +233,53 @@ def test_a_changed_case_or_another_photo_s_detail_is_refused(tiny_client, photos
     assert post(tiny_client, f"{URL}/open").status_code == 400
 
 
+def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photos):
+    client = make_client()
+    carried = series(client, {name: photos[name] for name in ("ISIC_0.jpg", "ISIC_1.jpg")})
+    details = [value for name, value in carried if name == "detail"]
+    many = [(name, value) for name, value in carried if name in ("case", "number")] * 25
+    pictures = "\n".join([details[0], "", *24 * details])
+    form = MultiDict([("csrf_token", token(client)), *many, *[("own", "NV"), ("marked", "1")] * 50])
+    form.add("pictures", FileStorage(io.BytesIO(pictures.encode()), "pictures"))
+    boundary, body = encode_multipart(form)
+    page = client.post("/kk/clinician", data=body, content_type=f"multipart/form-data; boundary={boundary}")
+    assert page.status_code == 200
+    assert page.text.count('<img src="data:image/jpeg') == 49
+    form.setlist("pictures", [FileStorage(io.BytesIO(b"\xff"), "pictures")])
+    boundary, body = encode_multipart(form)
+    answer = client.post("/kk/clinician", data=body, content_type=f"multipart/form-data; boundary={boundary}")
+    assert answer.status_code == 400
+
+
+def test_a_form_carries_no_more_pictures_than_it_may_hold(tiny_client, photos, monkeypatch):
+    client = tiny_client
+    carried = series(client, photos)
+    monkeypatch.setattr(cases, "MOST_DETAILS", 2 * max(len(value) for name, value in carried if name == "detail"))
+    again = post(client, URL, *carried).text
+    assert again.count('<img src="data:image/jpeg') == 4
+    assert 1 < len([value for value in fields_of(again, "detail") if value]) < 4
+    marked = [("marked", number) for number in ("1", "2", "3", "4")]
+    person = post(client, f"{URL}/person", *carried, *marked).text
+    assert person.count("<img ") == 4
+    assert 1 < len(re.findall(r'name="detail" value="[^"]+"', person)) < 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"logits": [0.0]}, {"severe": ["too_noisy"]}, {"said_source": "telescope"}, {"features": "x"}, {"name": None}],
+)
+def test_a_case_that_another_version_of_the_site_sealed_is_refused(make_client, photos, change):
+    client = make_client()
+    (sealed,) = [value for name, value in series(client, {"a.jpg": photos["ISIC_0.jpg"]}) if name == "case"]
+    with client.application.test_request_context("/"):
+        content = cases._serializer().loads(sealed) | change
+        if content["name"] is None:
+            del content["name"]
+        older = cases._serializer().dumps(content)
+    assert post(client, URL, ("case", older)).status_code == 400
+    assert "send the photo again" in post(client, f"{URL}/export/csv", ("case", older)).text
+
+
 def test_the_least_alike_of_a_person_s_lesions_comes_first(tiny_client, photos):
     carried = series(tiny_client, photos)
     marked = [("marked", number) for number in ("1", "2", "4")]
@@ -273,6 +323,56 @@ def test_operating_points_follow_the_prevalence(make_app, classifier):
     assert "no photos of this kind" in text_of(client.get(f"{URL}/operating-points?source=phone").text)
 
 
+def with_curve() -> dict:
+    """A report with a curve for dermoscopy, as the evaluation writes it; for phone photos the named points alone."""
+    curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
+    soon = {"name": "soon", "risk": "malignancy", "threshold": 0.304, "sensitivity": 0.7, "specificity": 0.3}
+    urgent = {"name": "urgent", "risk": "urgent", "threshold": 0.2, "sensitivity": 0.9, "specificity": 0.8}
+    points = {"images": 100, "operating_points": [soon, urgent]}
+    return {"sets": {"dermoscopy": {**points, "curve": curve}, "phone": points}}
+
+
+@pytest.fixture
+def curve_client(make_app, classifier):
+    """A client of a site whose evaluation has a curve."""
+    bundle = dataclasses.replace(classifier.bundle, report=with_curve())
+    return serving(make_app(), Classifier(bundle, classifier.engine))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_slider_moves_over_every_threshold_that_the_evaluation_measured(curve_client, language):
+    url = f"/{language}/clinician/operating-points"
+    page = curve_client.get(f"{url}?source=dermoscopy&threshold=75&prevalence=50").text
+    assert_is_whole(page, language)
+    assert 'type="range" name="threshold" min="1" max="99" step="1" value="75"' in page
+    chosen = text_of(page[page.index('id="chosen"') : page.index('id="curve"')])
+    shares = [float(share.replace(",", ".")) for share in re.findall(r"\d+[.,]\d", chosen)]
+    assert shares == [75, 75, 25, 75, 50, 50, 25]  # threshold twice, sensitivity, specificity, both values, called
+
+
+def test_the_named_points_are_marked_on_the_slider_and_on_the_chart(curve_client):
+    page = curve_client.get(f"{URL}/operating-points?source=dermoscopy").text
+    assert re.findall(r'<option value="(\d+)" label="([^"]+)">', page) == [("30", "Soon")]  # the other is another risk
+    assert 'name="threshold" min="1" max="99" step="1" value="30"' in page
+    assert "the whole percent next to the operating point “Soon”" in text_of(page)
+    assert re.findall(r'class="chosen-row" aria-current="true"><th scope="row">(\w+) <', page) == ["Soon"]
+    assert re.findall(r'cx="30.4" cy="([\d.]+)"', page) == ["30.0", "70.0"]
+    assert re.search(r'<polyline class="curve-sensitivity" points="1.0,1.0 2.0,2.0 [^"]* 99.0,99.0"/>', page)
+
+
+def test_a_source_without_a_curve_has_the_named_points_alone(curve_client):
+    page = curve_client.get(f"{URL}/operating-points?source=phone&point=1&threshold=75").text
+    assert 'type="range" name="point" min="0" max="1" step="1" value="1"' in page
+    assert "<polyline" not in page
+    assert re.findall(r'class="chosen-row" aria-current="true"><th scope="row">(\w+) <', page) == ["Urgent"]
+
+
+@pytest.mark.parametrize(("asked", "stands_at"), [("0", "1"), ("100", "99"), ("x", "30"), ("-5", "30"), ("²", "30")])
+def test_a_threshold_that_no_slider_has_is_brought_to_one(curve_client, asked, stands_at):
+    page = curve_client.get(f"{URL}/operating-points", query_string={"source": "dermoscopy", "threshold": asked}).text
+    assert f'step="1" value="{stands_at}"' in page
+
+
 def test_the_isic_table_has_the_official_columns_and_calibrated_probabilities(tiny_client, photos):
     file = post(tiny_client, f"{URL}/export/csv", *series(tiny_client, {**photos, "=cmd().jpg": photos["ISIC_0.jpg"]}))
     assert 'attachment; filename="skin-check.csv"' in file.headers["Content-Disposition"]
@@ -292,6 +392,29 @@ def test_photos_of_one_name_keep_apart_in_the_table(make_client, photos):
     ]
 
 
+@pytest.mark.parametrize(
+    ("sent", "listed"),
+    [
+        (["x.jpg", "x.png", "x (2).jpg"], ["x", "x (2)", "x (2) (2)"]),
+        (["x (2).jpg", "x.jpg", "x.png"], ["x (2)", "x", "x (3)"]),
+        (["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", " =1.jpg"], ["_1+1", "_1", "_1 (2)", "_a", "_1 (3)"]),
+        (["\uff1d1.jpg", "\t=1.jpg", "\u200b=1.jpg", "\u202egpj.jpg"], ["_1", "_1 (2)", "_1 (3)", "gpj"]),
+        (['a,"b"\n.jpg', "меланома қол.jpg", "皮肤.jpg", ".jpg"], ['a,"b"', "меланома қол", "皮肤", ".jpg"]),
+        (["a/", " .jpg"], ["a", "photo"]),
+    ],
+)
+def test_a_name_in_the_table_is_no_formula_and_no_other_photo_s(make_client, photos, sent, listed):
+    client = make_client()
+    (sealed,) = [value for name, value in series(client, {"a.jpg": photos["ISIC_0.jpg"]}) if name == "case"]
+    with client.application.test_request_context("/en/"):
+        case = cases.unseal(sealed)
+        items = [Item(k, dataclasses.replace(case, name=cases.tidy(name)), None) for k, name in enumerate(sent)]
+        rows = list(csv.DictReader(io.StringIO(tables.isic_csv(items))))
+        assert [row["image"] for row in rows] == listed
+        # A letter that the font lacks is no reason to give no file.
+        assert pdf.summary_pdf(items, [(cases.tidy(name), "a reason") for name in sent]).startswith(b"%PDF")
+
+
 def test_the_json_holds_everything_and_the_failures(make_client, photos):
     client = make_client()
     page = send_files(client, {"a.jpg": photos["ISIC_0.jpg"], "b.txt": b"text"}).text
@@ -309,7 +432,8 @@ def test_the_json_holds_everything_and_the_failures(make_client, photos):
 def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_machine(make_client, photos):
     client = make_client()
     text = post(client, f"{URL}/export/fhir", *series(client, photos)).text
-    bundle = FhirBundle.model_validate_json(text)
+    assert FhirR4Bundle(json.loads(text), strict=True).as_json() == json.loads(text)  # R4 itself, version 4.0.1
+    bundle = FhirBundle.model_validate_json(text)  # a little later, and stricter about the forms of dates and codes
     kinds = [entry.resource.get_resource_type() for entry in bundle.entry]
     assert (kinds.count("Device"), kinds.count("Observation"), kinds.count("DiagnosticReport")) == (1, 8, 4)
     urls = {entry.fullUrl for entry in bundle.entry}
