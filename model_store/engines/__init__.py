@@ -2,6 +2,7 @@
 
 import os
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,7 @@ def load(name: str, model_path: Path, options: Options | None = None) -> Engine:
     if name == "tensorflow":
         # Errors reach us as exceptions; what TensorFlow logs beside them is about the graphics card that is not there.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        _name_a_temporary_folder()
         from model_store.engines.tensorflow import TensorFlowEngine
 
         return TensorFlowEngine(model_path)
@@ -61,3 +63,11 @@ def load(name: str, model_path: Path, options: Options | None = None) -> Engine:
 
         return RemoteEngine(model_path, options.remote_url, options.remote_timeout_s)
     raise ValueError(f"no engine is called {name}; there are {', '.join(NAMES)}")
+
+
+def _name_a_temporary_folder() -> None:
+    """Keras cannot even be imported where there is none; the memory's own is there where no disk can be written."""
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        tempfile.tempdir = "/dev/shm"
