@@ -1,6 +1,7 @@
 """A version that is no longer shipped keeps its place in the history, with the figures of its own report."""
 
 import json
+import runpy
 
 import pytest
 
@@ -28,6 +29,13 @@ def test_noted_versions_are_kept_beside_each_other_and_a_repeated_one_is_written
     assert told["1.0.0"] == {"phone": {"eight_classes": {"balanced_accuracy": interval}}}
     assert told["1.1.0"]["phone"]["eight_classes"]["balanced_accuracy"] == 0.75
     assert versions.noted("another", history) == {}
+
+
+def test_the_command_notes_what_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.setattr(versions, "HISTORY", tmp_path / "versions.json")
+    monkeypatch.setattr("sys.argv", ["app", "note", str(write_bundle(tmp_path / "net" / "1.0.0"))])
+    runpy.run_module("app", run_name="__main__")
+    assert list(versions.noted("net", tmp_path / "versions.json")) == ["1.0.0"]
 
 
 @pytest.mark.parametrize("path", available(BUNDLES), ids=lambda path: path.name)
