@@ -17,7 +17,7 @@ from gunicorn.http.message import Request
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_S = 10  # for the request line and all headers
-HEAD_BYTES = 65_536  # more is handed over as it is, and refused by the limits in gunicorn.conf.py
+HEAD_BYTES = 65_536  # who sends so much without an end is cut off; a browser's are a few kilobytes
 BODY_S = 20  # for a body, and a second more for every
 BODY_BYTES_PER_S = 50_000  # 0.4 Mbit/s: a photo of 5 MB gets two minutes
 ANSWER_S = 60  # for taking the answer
@@ -104,11 +104,12 @@ class HardenedWorker(ThreadWorker):
         except OSError:  # the client reset the connection
             data = b""
         conn.head += data
-        if data and b"\r\n\r\n" not in conn.head and len(conn.head) < HEAD_BYTES:
+        whole = b"\r\n\r\n" in conn.head
+        if data and not whole and len(conn.head) < HEAD_BYTES:
             return
         self.poller.unregister(client)
         self.pending_conns.remove(conn)
-        if not data:
+        if not whole:  # never to a thread, which would wait for the rest
             self.nr_conns -= 1
             conn.close()
             return

@@ -89,7 +89,11 @@ def is_cut_off(connection: socket.socket) -> bool:
         return True
 
 
-@pytest.mark.parametrize("first", [b"", b"GE", b"GET / HTTP/1.1\r\nX: y\r\n"], ids=["nothing", "a word", "half a head"])
+@pytest.mark.parametrize(
+    "first",
+    [b"", b"GE", b"GET / HTTP/1.1\r\nX: y\r\n", b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 11_000],
+    ids=["nothing", "a word", "half a head", "headers without end"],
+)
 def test_who_sends_no_whole_head_holds_no_thread_and_is_cut_off(port, first):
     with clients(port, 10 * THREADS, first) as connections:
         answer, seconds = ask(port)

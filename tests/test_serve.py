@@ -1,5 +1,6 @@
 """A real gunicorn process, with the settings that operators run, answers a real upload and stops in order."""
 
+import contextlib
 import io
 import json
 import os
@@ -120,6 +121,49 @@ def test_an_endless_request_line_is_refused(site):
     assert requests.get(site.url + "/" + "x" * 5000, timeout=30).status_code in (400, 414)
 
 
+def status_line(site, head: bytes) -> bytes:
+    """How the answer begins to a request whose head ends so."""
+    host, port = site.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n" + head)
+        answer = connection.recv(100)
+        while connection.recv(10_000):
+            pass
+        return answer.split(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"X: y\r\n" * 60 + b"\r\n", b"X: " + b"y" * 5000 + b"\r\n\r\n"],
+    ids=["many headers", "a long header"],
+)
+def test_more_headers_than_a_browser_sends_are_refused(site, head):
+    assert re.match(rb"HTTP/1.1 4\d\d ", status_line(site, b"Marked-Header" + head))
+    log = site.log.read_text()
+    assert "What a client sent cannot be read as a request" in log
+    assert not re.search("ip=|Marked-Header", log)
+
+
+def test_a_worker_that_is_killed_in_mid_request_is_replaced_and_who_comes_meanwhile_is_answered(site, photo):
+    host, port = site.url.removeprefix("http://").split(":")
+    children = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children")
+    (worker,) = children.read_text().split()
+    head = f"POST /en/result HTTP/1.1\r\nHost: {host}\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n"
+    with socket.create_connection((host, int(port)), timeout=60) as connection:
+        connection.sendall(head.encode())
+        assert connection.recv(12) == b"HTTP/1.1 100"  # a thread waits for the body
+        os.kill(int(worker), signal.SIGKILL)
+        with contextlib.suppress(ConnectionResetError):
+            while connection.recv(100):
+                pass
+    assert requests.get(site.url + "/readyz", timeout=180).status_code == 200
+    assert send(site, photo).status_code == 200
+    assert children.read_text().split() != [worker]
+    log = site.log.read_text()
+    assert f"Worker (pid:{worker}) was sent SIGKILL!" in log
+    assert log.count("Ready: ") == 2
+
+
 def test_it_ends_with_status_0_after_finishing_what_is_under_way(start_site, tiny_bundle):
     site = start_site(SKIN_BUNDLE=str(tiny_bundle))
     host, port = site.url.removeprefix("http://").split(":")
@@ -137,9 +181,11 @@ def test_it_ends_with_status_0_after_finishing_what_is_under_way(start_site, tin
     ("damage", "code"),
     [
         (lambda bundle: shutil.rmtree(bundle), "bundle_missing"),
+        (lambda bundle: (bundle / "probes.npz").unlink(), "bundle_file_missing"),
         (lambda bundle: (bundle / "model.keras").write_bytes(b"not a network"), "bundle_file_changed"),
+        (lambda bundle: (bundle / "bundle.json").write_text('{"schema_version": 99}'), "bundle_schema_unknown"),
     ],
-    ids=["missing", "changed"],
+    ids=["missing", "a file missing", "changed", "of another version"],
 )
 def test_a_broken_bundle_stops_the_start_with_its_reason(tiny_bundle, tmp_path, damage, code):
     broken = tmp_path / "broken"
