@@ -9,6 +9,8 @@ from model_store.engines import remote
 from tests.app.conftest import send
 from tests.model_store.engines.test_remote import Server
 
+OPEN_S = 4.0  # longer than a busy machine needs for the next photo
+
 
 @pytest.fixture
 def server():
@@ -19,8 +21,8 @@ def server():
 
 @pytest.fixture
 def client(make_app, tiny_bundle, server, monkeypatch):
-    monkeypatch.setattr(remote, "OPEN_S", 1.0)
-    return make_app(engine=remote.RemoteEngine(tiny_bundle / MODEL, server.url, timeout_s=1)).test_client()
+    monkeypatch.setattr(remote, "OPEN_S", OPEN_S)
+    return make_app(engine=remote.RemoteEngine(tiny_bundle / MODEL, server.url, timeout_s=2)).test_client()
 
 
 def assert_our_fault(answer) -> None:
@@ -29,10 +31,10 @@ def assert_our_fault(answer) -> None:
 
 
 def test_with_a_slow_inference_server_a_visitor_is_told_so_in_time(client, server, photo):
-    server.delay_s = 5
+    server.delay_s = 30
     started = time.monotonic()
     assert_our_fault(send(client, photo))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 15
 
 
 def test_with_a_failing_inference_server_visitors_are_told_at_once_until_it_is_back(client, server, photo):
@@ -43,7 +45,7 @@ def test_with_a_failing_inference_server_visitors_are_told_at_once_until_it_is_b
     assert_our_fault(send(client, photo))
     assert server.asked == asked
     server.status = 200
-    time.sleep(1.1)
+    time.sleep(OPEN_S + 0.1)
     assert send(client, photo).status_code == 200
 
 
