@@ -23,6 +23,7 @@ def key_figures(bundle: Path) -> dict:
     return {
         source: {"eight_classes": {"balanced_accuracy": _interval(figures["eight_classes"]["balanced_accuracy"])}}
         for source, figures in sets.items()
+        if "eight_classes" in figures
     }
 
 

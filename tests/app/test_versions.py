@@ -31,6 +31,14 @@ def test_noted_versions_are_kept_beside_each_other_and_a_repeated_one_is_written
     assert versions.noted("another", history) == {}
 
 
+def test_a_set_without_all_eight_classes_has_no_figure_and_hides_no_other(tmp_path):
+    bundle = write_bundle(tmp_path / "net" / "1.0.0", 0.75)
+    report = json.loads((bundle / "report.json").read_text())
+    report["sets"]["dermoscopy"] = {"images": 9}
+    (bundle / "report.json").write_text(json.dumps(report))
+    assert versions.key_figures(bundle) == {"phone": {"eight_classes": {"balanced_accuracy": 0.75}}}
+
+
 def test_the_command_notes_what_it_is_given(tmp_path, monkeypatch):
     monkeypatch.setattr(versions, "HISTORY", tmp_path / "versions.json")
     monkeypatch.setattr("sys.argv", ["app", "note", str(write_bundle(tmp_path / "net" / "1.0.0"))])
