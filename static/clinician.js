@@ -174,10 +174,13 @@ function fail(name, reason, code, photo = null) {
   const label = document.createElement("strong");
   label.textContent = name;
   item.append(label, `: ${reason} `);
-  const kept = document.createElement("input");
-  Object.assign(kept, { type: "hidden", name: "failed", value: `${code} ${name}` });
-  kept.setAttribute("form", "cases");
-  item.append(kept);
+  const carried = [...casesForm.elements].filter((field) => field.name === "failed").length;
+  if (carried < Number(text.limit)) { // the site takes no more of them back, and refuses a form of too many parts
+    const kept = document.createElement("input");
+    Object.assign(kept, { type: "hidden", name: "failed", value: `${code} ${name}` });
+    kept.setAttribute("form", "cases");
+    item.append(kept);
+  }
   if (photo) {
     const again = document.createElement("button");
     again.type = "button";

@@ -240,6 +240,7 @@ def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photo
     many = [(name, value) for name, value in carried if name in ("case", "number")] * 25
     pictures = "\n".join([details[0], "", *24 * details])
     form = MultiDict([("csrf_token", token(client)), *many, *[("own", "NV"), ("marked", "1")] * 50])
+    form.setlist("failed", ["damaged_image x.jpg"] * 50)
     form.add("pictures", FileStorage(io.BytesIO(pictures.encode()), "pictures"))
     boundary, body = encode_multipart(form)
     page = client.post("/kk/clinician", data=body, content_type=f"multipart/form-data; boundary={boundary}")
@@ -249,6 +250,16 @@ def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photo
     boundary, body = encode_multipart(form)
     answer = client.post("/kk/clinician", data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert answer.status_code == 400
+
+
+def test_a_form_carries_no_more_files_without_an_answer_than_are_taken_back(make_client):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for number in range(clinician.LIMIT + 10):
+            archive.writestr(f"{number}.txt", f"letter {number}")
+    page = send_files(make_client(), {"letters.zip": buffer.getvalue()}).text
+    assert page.count("<li><strong>") == clinician.LIMIT + 10
+    assert page.count('name="failed"') == clinician.LIMIT
 
 
 def test_a_form_carries_no_more_pictures_than_it_may_hold(tiny_client, photos, monkeypatch):
