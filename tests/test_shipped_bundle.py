@@ -1,6 +1,9 @@
 """The bundle in the tree is the one that is served, small enough to ship, and as good as its issue asked."""
 
+import csv
+import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -37,6 +40,17 @@ def test_its_card_says_what_its_report_says(bundle):
         assert f"### Test: {name}\n\n{figures['images']} images of {figures['lesions']} lesions." in card
         for figure in (*figures["seven_classes"].values(), figures["calibration_error"], figures["melanoma_auc"]):
             assert f"| {figure['value']:.3f} | {figure['low']:.3f} to {figure['high']:.3f} |" in card
+
+
+def test_the_split_in_the_tree_is_the_one_that_it_was_trained_with(bundle):
+    file = ROOT / "training" / "split_seed0.csv"
+    training = json.loads((bundle.path / "bundle.json").read_text())["training"]
+    with file.open(newline="") as rows:
+        sides = Counter(row["split"] for row in csv.DictReader(rows))
+    assert sides == {side: sum(kinds.values()) for side, kinds in training["data"]["by_split"].items()}
+    # Bundle 2.0.0 does not name the digest; every later one does.
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert training["versions"].get("data", digest) == digest
 
 
 def test_the_fast_engine_was_held_against_the_reference_on_real_photos_and_agrees(bundle):
