@@ -132,7 +132,7 @@ def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
     if options.step == "int8":
         from training import int8  # its library is one that nothing else needs
 
-        print(json.dumps(int8.run(recipe, data, options.folder, out, DEFAULT_ROOT), indent=2))
+        print(json.dumps(int8.run(recipe, data, options.model, out, DEFAULT_ROOT), indent=2))
     if options.step == "ablation":
         table = ablation.run(
             data,
@@ -174,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument("--steps", type=int, default=60, help="steps of 32 images from each start; 0: none (60)")
         if name == "bench":
             step.add_argument("--steps", type=int, default=10, help="steps timed in each stage (10)")
+        if name == "int8":
+            step.add_argument("--model", type=Path, required=True, help="a served network: a bundle's model.keras")
         if name == "ablation":
             step.add_argument("--weights", required=True, help="what every training starts from: RUN/STAGE.weights.npz")
             step.add_argument("--steps", type=int, default=150, help="steps of 32 images in each training (150)")

@@ -1,11 +1,11 @@
 """What a network of 8-bit whole numbers would gain in speed and cost in accuracy; see docs/decisions/0006."""
 
+import hashlib
 import json
 import statistics
 import time
 from pathlib import Path
 
-import nncf
 import numpy as np
 import openvino as ov
 import pandas as pd
@@ -15,7 +15,7 @@ from model_store import comparison, cpus
 from model_store.engines import cache
 from model_store.engines.openvino import NETWORK
 from model_store.prediction import SOURCES
-from training import choose, export, fit, metrics
+from training import choose, fit, metrics
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
@@ -25,22 +25,25 @@ _CALIBRATING = 300  # training images that show the range of each layer's values
 _TIMED = 30
 
 
-def run(recipe: Recipe, data: Data, folder: Path, out: Path, cache_root: Path) -> dict:
-    """Quantize a run's served network, and hold it against the served one on validation images.
+def run(recipe: Recipe, data: Data, model: Path, out: Path, cache_root: Path) -> dict:
+    """Quantize a served network, and hold it against the one of 32-bit numbers on validation images.
 
     Args:
-        recipe: what was trained.
+        recipe: how images are prepared, and the seed.
         data: from `prepare`.
-        folder: the run's, trained.
+        model: the served network: a bundle's or a run's `model.keras`.
         out: gets `int8.json`.
         cache_root: keeps the network as converted for OpenVINO.
 
     Returns:
-        What the file holds: for each source images, balanced_accuracy (seven classes) of "f32" and of "int8";
-        loss, loss_low, loss_high: of the second against the first, with its 95 % interval by lesion; same_top_class, a
-        share; network_ms of both, medians of times taken in turn; largest_loss, and accepted: no source loses more.
+        What the file holds: the model's SHA-256; for each source images, balanced_accuracy (seven classes) of "f32" and
+        of "int8", and loss, loss_low, loss_high: of the second against the first, with its 95 % interval by lesion;
+        same_top_class, a share; network_ms of both, medians of times taken in turn; largest_loss, and accepted: no
+        source loses more.
     """
-    network = ov.Core().read_model(cache.get(export.served_network(recipe, folder), cache_root) / NETWORK)
+    import nncf  # after model_store.engines, which keeps its library from telling its makers of it over the internet
+
+    network = ov.Core().read_model(cache.get(model, cache_root) / NETWORK)
     rng = np.random.default_rng(recipe.seed)
     train = np.flatnonzero((data.table.split == "train") & (data.table.kind != "thumbnail"))
     shown = np.sort(rng.choice(train, min(_CALIBRATING, len(train)), replace=False))
@@ -48,15 +51,18 @@ def run(recipe: Recipe, data: Data, folder: Path, out: Path, cache_root: Path) -
     quantized = nncf.quantize(network, calibrating, subset_size=len(shown))
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cpus.available(), "NUM_STREAMS": 1}
     compiled = {
-        name: ov.Core().compile_model(model, "CPU", settings) for name, model in (("f32", network), ("int8", quantized))
+        name: ov.Core().compile_model(kind, "CPU", settings) for name, kind in (("f32", network), ("int8", quantized))
     }
     sources = {}
     for source in SOURCES:
         rows = choose.validation(data, source)
         if len(rows):
-            logits = {name: _logits(model, data, recipe, rows) for name, model in compiled.items()}
+            logits = {name: _logits(kind, data, recipe, rows) for name, kind in compiled.items()}
             sources[source] = _compare(logits, data.table.iloc[rows])
+    with model.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     content = {
+        "model_sha256": digest,
         "processor": comparison.processor(),
         "calibration_images": len(shown),
         "sources": sources,

@@ -3,7 +3,6 @@
 import json
 
 import keras
-import numpy as np
 
 from model_store.prediction import SOURCES
 from model_store.preprocessing import InputSpec
@@ -11,22 +10,19 @@ from training import choose, int8, network
 from training.configs.recipe import Recipe, Stage
 
 
-def test_the_quantized_network_is_held_against_the_served_one(small_network, monkeypatch, data, tmp_path):
-    monkeypatch.setattr(network, "build", lambda size_px, input_px: small_network(input_px))
+def test_the_quantized_network_is_held_against_the_served_one(small_network, data, tmp_path):
     recipe = Recipe(
         stages=(Stage("only", 64, epochs=1, batch_size=8, peak=1e-3),), input=InputSpec(size_px=64, common_px=64)
     )
-    values = network.variables(small_network(64))
-    np.savez(tmp_path / "only.weights.npz", **{str(i): value for i, value in enumerate(values)})
-    content = int8.run(recipe, data, tmp_path, tmp_path / "out", tmp_path / "cache")
+    trained = small_network(64)
+    network.with_feature_map(trained).save(tmp_path / "model.keras")
+    content = int8.run(recipe, data, tmp_path / "model.keras", tmp_path / "out", tmp_path / "cache")
     assert json.loads((tmp_path / "out" / int8.FILE).read_text()) == content
     assert set(content["sources"]) == {source for source in SOURCES if len(choose.validation(data, source))}
     for source, figures in content["sources"].items():
         rows = choose.validation(data, source)
         assert figures["images"] == len(rows)
         assert figures["loss_low"] <= figures["loss"] <= figures["loss_high"]
-        trained = small_network(64)
-        network.load_weights(trained, tmp_path / "only.weights.npz")
         logits = keras.ops.convert_to_numpy(trained(data.pixels[rows].astype("float32")))
         expected = choose.balanced_accuracy(logits, data.table.label.to_numpy()[rows])
         assert abs(figures["balanced_accuracy"]["f32"] - expected) < 0.02
