@@ -1,4 +1,4 @@
-"""Choices about a trained network, measured on validation: the size that it works at, the fit, flips at test time.
+"""Choices about a trained network, measured on validation: its size, the fit, flips at test time, a mean of stages.
 
 None of these changes the training, so they can wait until there is a network. The tables only inform: what is chosen
 goes into the recipe by hand. Diagnoses are read from the logits alone, as if all were equally common.
@@ -15,34 +15,37 @@ from scipy.special import softmax
 from model_store.images import open_photo
 from model_store.prediction import SOURCES, risk
 from model_store.preprocessing import FITS, to_common
-from training import export, fit, metrics, seven
+from training import export, fit, metrics, network, seven
 from training.calibration import has_risk
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
-FILES = ("size", "fit", "flips")
+FILES = ("size", "fit", "flips", "average")
 
 # Whole frames of some of the images, as a visitor would upload them; see `dataset.read` for the other folders.
 FRAME_FOLDER = "whole_frames_480"
 _STRIDE_PX = 32  # the network halves its input five times
 _BATCH = 16
+_AVERAGED = 3  # stages, at most
 
 
 def run(recipe: Recipe, data: Data, folder: Path) -> dict[str, pd.DataFrame]:
-    """Measure all three; writes `size.csv`, `fit.csv` and `flips.csv` into the run's folder.
+    """Measure all four; writes `size.csv`, `fit.csv`, `flips.csv` and `average.csv` into the run's folder.
 
     Args:
         recipe: what was trained.
         data: from `prepare`.
-        folder: the run's, trained.
+        folder: the run's, trained; all but the last table ask its last stage.
 
     Returns:
         The tables, under the names in `FILES`.
     """
+    recipe = dataclasses.replace(recipe, average=())
     tables = {
         "size": sizes(recipe, data, folder),
         "fit": fits(recipe, data, folder),
         "flips": flips(recipe, data, folder),
+        "average": averages(recipe, data, folder),
     }
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -115,6 +118,28 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
             )
             found = {"gain": gain, "gain_low": low, "gain_high": high}
             table.append({"views": views, "source": source, **_measure(logits, data.table.iloc[rows]), **found})
+    return pd.DataFrame(table)
+
+
+def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
+    """The weights of the last stage, and their mean with those of the one and the two before it.
+
+    Source of the idea: Wortsman et al. 2022, "Model soups".
+
+    Returns:
+        A row for each mean and source: stages (their names), source and the columns of `_measure`.
+    """
+    table = []
+    for count in range(1, min(_AVERAGED, len(recipe.stages)) + 1):
+        names = tuple(stage.name for stage in recipe.stages[-count:])
+        model = export.trained(recipe, folder)
+        files = [folder / f"{name}.weights.npz" for name in names]
+        network.set_variables(model, network.mean(files))
+        for source in SOURCES:
+            rows = validation(data, source)
+            if len(rows):
+                logits = fit.logits(model, data.pixels, rows, recipe.input, _BATCH)
+                table.append({"stages": " + ".join(names), "source": source, **_measure(logits, data.table.iloc[rows])})
     return pd.DataFrame(table)
 
 

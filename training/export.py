@@ -14,7 +14,7 @@ from model_store.classes import CODES
 from model_store.half_precision import store_half_precision
 from model_store.prediction import SOURCES, Calibration
 from model_store.probes import Probes
-from training import model_card, network, synthetic
+from training import fit, model_card, network, synthetic
 from training.configs.recipe import Recipe
 
 MODEL, MADE_FROM = "model.keras", "model.made_from"
@@ -46,7 +46,7 @@ def served_network(recipe: Recipe, folder: Path) -> Path:
     """
     file, made_from = folder / MODEL, folder / MADE_FROM
     sides = f"{recipe.network_px or recipe.input.size_px} px of {recipe.input.size_px} px"
-    with _weights(recipe, folder).open("rb") as weights:
+    with fit.final_weights(recipe, folder).open("rb") as weights:
         origin = f"{hashlib.file_digest(weights, 'sha256').hexdigest()} at {sides}"
     if not file.exists() or not made_from.exists() or made_from.read_text() != origin:
         draft = folder / "draft.keras"
@@ -89,8 +89,9 @@ def _write(recipe: Recipe, folder: Path, name: str, version: str, root: Path) ->
     report = json.loads((folder / "report.json").read_text())
     calibrations = json.loads((folder / "calibration.json").read_text())
     metadata = {
-        # The size that the network works at may be chosen after training.
-        "recipe": json.loads((folder / "recipe.json").read_text()) | {"network_px": recipe.network_px},
+        # These two may be chosen after training.
+        "recipe": json.loads((folder / "recipe.json").read_text())
+        | {"network_px": recipe.network_px, "average": recipe.average},
         "versions": json.loads((folder / "versions.json").read_text()),
         "data": json.loads((folder / "counts.json").read_text()),
     }
@@ -139,9 +140,5 @@ def trained(recipe: Recipe, folder: Path) -> keras.Model:
     """The network with the weights that the run ended with, in float32: photos to logits (N, 8)."""
     input_px = recipe.input.size_px
     model = network.build(recipe.network_px or input_px, input_px=input_px)
-    network.load_weights(model, _weights(recipe, folder))
+    network.load_weights(model, fit.final_weights(recipe, folder))
     return model
-
-
-def _weights(recipe: Recipe, folder: Path) -> Path:
-    return folder / f"{recipe.stages[-1].name}.weights.npz"

@@ -4,7 +4,7 @@ A run's folder holds
     recipe.json, versions.json   what runs, on what
     split.csv                    each image's label and side
     history.csv                  a row an epoch
-    STAGE.weights.npz            the network after each stage
+    STAGE.weights.npz            the network after each stage; STAGE+STAGE.weights.npz the mean of several
     checkpoint/                  the current stage, rewritten every few minutes
 """
 
@@ -47,7 +47,7 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
         tensorboard: also write each epoch's figures where TensorBoard reads them: `tensorboard/STAGE/`.
 
     Returns:
-        The file with the weights after the last stage, for `network.load_weights`.
+        The file with the weights that the run ends with, for `network.load_weights`.
 
     Raises:
         NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
@@ -60,7 +60,18 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
     for number, stage in enumerate(recipe.stages):
         if not _weights_file(folder, stage).exists():
             _run_stage(recipe, number, data, folder, weights, tensorboard)
-    return _weights_file(folder, recipe.stages[-1])
+    last = final_weights(recipe, folder)
+    if not last.exists():
+        named = [stage for stage in recipe.stages if stage.name in recipe.average]
+        checkpoint.save_arrays(last, network.mean([_weights_file(folder, stage) for stage in named]))
+    return last
+
+
+def final_weights(recipe: Recipe, folder: Path) -> Path:
+    """The file with the weights that a run ends with: `run` writes it."""
+    if not recipe.average:
+        return _weights_file(folder, recipe.stages[-1])
+    return folder / f"{'+'.join(recipe.average)}.weights.npz"
 
 
 def logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, batch_size: int) -> np.ndarray:

@@ -128,6 +128,7 @@ def _model(metadata: dict, report: dict) -> list[str]:
         f"{recipe['input']['fit']}, {recipe['input']['resampling']}), then to {recipe['input']['size_px']} px; "
         f"{_working_size(recipe)}. Keras {versions['keras']}, backend {versions['backend']}, commit "
         f"{versions['commit']}.",
+        *_averaged(recipe),
         _table(
             ("stage", "size", "epochs", "images an epoch", "highest learning rate", "share of phone photos"),
             (
@@ -177,6 +178,15 @@ def _data(metadata: dict) -> list[str]:
             ((split, *(counts.get(kind, 0) for kind in _KINDS)) for split, counts in data["by_split"].items()),
         ),
         "Thumbnails (84 px) only train; those on another side are left out of everything.",
+    ]
+
+
+def _averaged(recipe: dict) -> list[str]:
+    if not recipe.get("average"):
+        return []
+    return [
+        f"The weights are the mean of those after the stages {', '.join(recipe['average'])} (Wortsman et al. 2022, "
+        '"Model soups").'
     ]
 
 
@@ -330,10 +340,15 @@ def _choices(choices: dict) -> list[str]:
         "size": ("network_px", "Side that the network works at, pixels"),
         "fit": ("fit", "How a whole frame becomes a square"),
         "flips": ("views", "Mirrored views of a photo at test time; each costs one more run of the network"),
+        "average": ("stages", "Stages whose weights are averaged"),
     }
     if not choices:
         return []
-    sections = ["## Choices", "Measured on validation images alone, diagnoses taken as equally common."]
+    sections = [
+        "## Choices",
+        "Measured on validation images alone, with the weights of the last stage unless another is named, diagnoses "
+        "taken as equally common.",
+    ]
     for name, rows in choices.items():
         key, title = titles[name]
         sections.append(

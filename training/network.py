@@ -124,6 +124,19 @@ def load_weights(network: keras.Model, file: Path) -> None:
         set_variables(network, [arrays[str(i)] for i in range(len(arrays))])
 
 
+def mean(files: list[Path]) -> list[np.ndarray]:
+    """The mean of several networks' variables; the states of their random generators are those of the last."""
+    sums: list[np.ndarray] = []
+    for number, file in enumerate(files):
+        with np.load(file) as arrays:
+            values = [arrays[str(i)] for i in range(len(arrays))]
+        if not number:
+            sums = values
+        else:
+            sums = [a + b if b.dtype.kind == "f" else b for a, b in zip(sums, values, strict=True)]
+    return [value / len(files) if value.dtype.kind == "f" else value for value in sums]
+
+
 def variables(network: keras.Model) -> list[np.ndarray]:
     """Every variable's value, the states of the random generators included, in the network's order."""
     return [keras.ops.convert_to_numpy(variable) for variable in network.variables]

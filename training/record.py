@@ -22,8 +22,9 @@ def start(recipe: Recipe, weights: str, folder: Path) -> None:
     if file.exists():
         recorded = json.loads(file.read_text())
         same_weights = recorded.pop("weights") == Path(weights).name
-        # The size that the network works at may be chosen after training.
-        if not same_weights or from_dict({**recorded, "network_px": recipe.network_px}) != recipe:
+        # The size that the network works at, and which stages it is the mean of, may be chosen after training.
+        chosen = {"network_px": recipe.network_px, "average": recipe.average}
+        if not same_weights or from_dict({**recorded, **chosen}) != recipe:
             raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
         return
     file.write_text(json.dumps({"weights": Path(weights).name, **dataclasses.asdict(recipe)}, indent=2))

@@ -70,4 +70,5 @@ def _name_a_temporary_folder() -> None:
     try:
         tempfile.gettempdir()
     except FileNotFoundError:
-        tempfile.tempdir = "/dev/shm"  # nosec B108: named for the import alone; nothing of ours writes a file there
+        # Named for the import alone: nothing of ours writes a file there.
+        tempfile.tempdir = "/dev/shm"  # nosec B108

@@ -116,6 +116,14 @@ def test_the_prior_behind_the_probabilities_is_told(sharp, fitted):
     assert fitted[0].out_of_distribution == STRANGE
 
 
+def test_biases_are_taken_only_where_they_pay(sharp):
+    logits, labels = sharp
+    shift = np.array([2.0, -2.0, 1.0, -1.0, 0.0, 0.0, 3.0, -3.0])
+    for given, method in ((logits, "temperature"), (logits + shift, "bias")):
+        _, tried = calibration.fit(images(given[:4000], labels[:4000]), STRANGE)
+        assert next(row["method"] for row in tried if row["chosen"]) == method
+
+
 def test_few_images_get_no_bias_of_their_own(sharp):
     logits, labels = sharp
     _, tried = calibration.fit(images(logits[:60], labels[:60], "phone"), STRANGE)

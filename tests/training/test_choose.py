@@ -52,6 +52,16 @@ def test_more_views_cost_more_and_one_view_gains_nothing(data, run):
     assert (table.gain[0], table.gain_low[0], table.gain_high[0]) == (0, 0, 0)
 
 
+def test_the_last_stage_alone_is_compared_with_its_mean_with_those_before_it(data, run):
+    recipe, folder = run
+    only = recipe.stages[0]
+    (folder / "first.weights.npz").write_bytes((folder / "only.weights.npz").read_bytes())
+    recipe = dataclasses.replace(recipe, stages=(dataclasses.replace(only, name="first"), only))
+    table = choose.averages(recipe, data, folder)
+    assert list(table.stages) == ["only", "first + only"]
+    assert table.balanced_accuracy[0] == table.balanced_accuracy[1]  # the same weights twice
+
+
 def test_a_fit_needs_whole_frames(data, run):
     assert choose.fits(run[0], data, run[1]).empty  # all generated images are square
 

@@ -157,6 +157,19 @@ def test_a_run_starts_from_a_stage_of_an_earlier_one_with_its_head(small_network
     np.testing.assert_array_equal(*heads)
 
 
+def test_a_run_ends_with_the_mean_of_the_stages_that_were_chosen_since(small_network, data, tmp_path):
+    stages = tuple(Stage(name, 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-2) for name in "abc")
+    recipe = dataclasses.replace(RECIPE, stages=stages)
+    assert fit.run(recipe, data, tmp_path, "random") == tmp_path / "c.weights.npz"
+    averaged = dataclasses.replace(recipe, average=("a", "c"))
+    last = fit.run(averaged, data, tmp_path, "random")
+    assert last == fit.final_weights(averaged, tmp_path) == tmp_path / "a+c.weights.npz"
+    mean, a, c = (_arrays(tmp_path / f"{name}.weights.npz") for name in ("a+c", "a", "c"))
+    for ours, one, other in zip(mean, a, c, strict=True):
+        expected = (one + other) / 2 if one.dtype.kind == "f" else other
+        np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
+
 def test_a_mixed_epoch_of_whole_batches_trains(small_network, data, tmp_path):
     mixing = Augmentation(degrade=2.0, mixup=0.2, cutmix=1.0)
     stage = Stage("only", 16, epochs=1, epoch_images=20, batch_size=16, peak=1e-3, augmentation=mixing)

@@ -105,6 +105,8 @@ class Recipe:
         network_px: side that the served network works at, pixels: its first layer brings the input to it. None: the
             input's own. Lesions must look as large as in the last stage: a network that learned at 224 px and is
             asked at 380 px is worse than one that is asked at 224 px.
+        average: names of stages; the run ends with the mean of their weights, chosen on validation after training
+            (Wortsman et al. 2022, "Model soups"). Empty: with the last one's.
         class_power: an image is drawn in proportion to (images of its class) ** -class_power: 0 as they come,
             1 all classes alike.
         logit_adjustment: add the logarithm of the drawn class shares to the logits in the loss.
@@ -120,6 +122,7 @@ class Recipe:
     seed: int = 0
     input: InputSpec = field(default_factory=InputSpec)
     network_px: int | None = None
+    average: tuple[str, ...] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
     class_power: float = 0.0
     logit_adjustment: bool = False
@@ -148,6 +151,7 @@ def from_dict(fields: dict) -> Recipe:
             Stage(**{**stage, "augmentation": Augmentation(**stage["augmentation"])}) for stage in fields["stages"]
         )
         parts = {"input": InputSpec(**fields["input"]), "optimizer": Optimizer(**fields["optimizer"])}
-        return Recipe(**{**fields, "stages": stages, **parts})
+        average = tuple(fields.get("average", ()))
+        return Recipe(**{**fields, "stages": stages, "average": average, **parts})
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a recipe of this version: {error}") from error
