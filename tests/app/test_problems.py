@@ -13,6 +13,7 @@ from PIL import Image
 
 from app import inference
 from app.problems import PROBLEMS
+from app.uploads import MAX_FORM_PARTS
 from model_store.errors import EngineError, PhotoError
 from tests.app.conftest import WATCH, encode, send, token
 
@@ -207,7 +208,7 @@ def test_a_problem_as_json_is_json(client):
 
 
 def test_too_many_fields_are_not_called_too_large_a_file(client):
-    form = {"csrf_token": token(client), **{f"field{number}": "x" for number in range(100)}}
+    form = {"csrf_token": token(client), **{f"field{number}": "x" for number in range(MAX_FORM_PARTS + 1)}}
     response = client.post("/en/result", data=form, content_type="multipart/form-data")
     assert response.status_code == 400
     assert "This request cannot be understood" in response.text

@@ -40,7 +40,7 @@ def page(phone, halves):
 
 def choose(page, path):
     page.locator('input[type="file"]').last.set_input_files(path)
-    page.locator("canvas").wait_for()
+    page.locator("canvas").scroll_into_view_if_needed()  # waits for it; a finger reaches only what is on the screen
 
 
 def send(page) -> tuple[Image.Image, str]:
