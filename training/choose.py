@@ -129,12 +129,11 @@ def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
     Returns:
         A row for each mean and source: stages (their names), source and the columns of `_measure`.
     """
+    model = export.trained(recipe, folder)
     table = []
     for count in range(1, min(_AVERAGED, len(recipe.stages)) + 1):
-        names = tuple(stage.name for stage in recipe.stages[-count:])
-        model = export.trained(recipe, folder)
-        files = [folder / f"{name}.weights.npz" for name in names]
-        network.set_variables(model, network.mean(files))
+        names = [stage.name for stage in recipe.stages[-count:]]
+        network.set_variables(model, network.mean([fit.weights_file(folder, name) for name in names]))
         for source in SOURCES:
             rows = validation(data, source)
             if len(rows):

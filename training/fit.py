@@ -58,20 +58,22 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
     record.start(recipe, weights, folder)
     record.data(data.table, folder)
     for number, stage in enumerate(recipe.stages):
-        if not _weights_file(folder, stage).exists():
+        if not weights_file(folder, stage.name).exists():
             _run_stage(recipe, number, data, folder, weights, tensorboard)
     last = final_weights(recipe, folder)
     if not last.exists():
-        named = [stage for stage in recipe.stages if stage.name in recipe.average]
-        checkpoint.save_arrays(last, network.mean([_weights_file(folder, stage) for stage in named]))
+        checkpoint.save_arrays(last, network.mean([weights_file(folder, name) for name in recipe.average]))
     return last
 
 
 def final_weights(recipe: Recipe, folder: Path) -> Path:
     """The file with the weights that a run ends with: `run` writes it."""
-    if not recipe.average:
-        return _weights_file(folder, recipe.stages[-1])
-    return folder / f"{'+'.join(recipe.average)}.weights.npz"
+    return weights_file(folder, "+".join(recipe.average) or recipe.stages[-1].name)
+
+
+def weights_file(folder: Path, stage_name: str) -> Path:
+    """The file with the weights after a stage of the run in this folder."""
+    return folder / f"{stage_name}.weights.npz"
 
 
 def logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, batch_size: int) -> np.ndarray:
@@ -162,7 +164,7 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
         to_train=True,
     )
     if number:
-        network.load_weights(model, _weights_file(folder, recipe.stages[number - 1]))
+        network.load_weights(model, weights_file(folder, recipe.stages[number - 1].name))
     else:
         network.load_starting_weights(model, weights)
     if not number and weights == "lite2":
@@ -208,7 +210,7 @@ def _finish_stage(
     if best.exists():
         trainer.load_weights(best)
     checkpoint.append_history(folder, state.history)
-    checkpoint.save_arrays(_weights_file(folder, stage), network.variables(model))
+    checkpoint.save_arrays(weights_file(folder, stage.name), network.variables(model))
     best.unlink(missing_ok=True)
     shutil.rmtree(state.folder, ignore_errors=True)
 
@@ -319,7 +321,3 @@ def _validate(answers: np.ndarray, labels: np.ndarray, loss) -> dict[str, float]
         "val_accuracy": metrics.accuracy(matrix),
         "val_balanced_accuracy": metrics.balanced_accuracy(matrix),
     }
-
-
-def _weights_file(folder: Path, stage: Stage) -> Path:
-    return folder / f"{stage.name}.weights.npz"

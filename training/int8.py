@@ -88,17 +88,17 @@ def _logits(model: ov.CompiledModel, data: Data, recipe: Recipe, rows: np.ndarra
 def _compare(logits: dict[str, np.ndarray], table: pd.DataFrame) -> dict:
     labels = table.label.to_numpy()
 
-    def loss(rows: np.ndarray) -> float:
-        both = (choose.balanced_accuracy(logits[name][rows], labels[rows]) for name in ("f32", "int8"))
-        return next(both) - next(both)
+    def accuracy(name: str, rows: np.ndarray) -> float:
+        return choose.balanced_accuracy(logits[name][rows], labels[rows])
 
-    low, high = metrics.bootstrap_interval(loss, table.lesion.to_numpy())
-    accuracies = {name: choose.balanced_accuracy(answers, labels) for name, answers in logits.items()}
-    whole = loss(np.arange(len(labels)))
+    low, high = metrics.bootstrap_interval(
+        lambda rows: accuracy("f32", rows) - accuracy("int8", rows), table.lesion.to_numpy()
+    )
+    accuracies = {name: accuracy(name, np.arange(len(labels))) for name in logits}
     return {
         "images": len(labels),
         "balanced_accuracy": accuracies,
-        "loss": whole,
+        "loss": accuracies["f32"] - accuracies["int8"],
         "loss_low": low,
         "loss_high": high,
         "same_top_class": float((logits["f32"].argmax(axis=1) == logits["int8"].argmax(axis=1)).mean()),

@@ -120,21 +120,21 @@ def load_weights(network: keras.Model, file: Path) -> None:
         FileNotFoundError: no such file.
         ValueError: the file's layers are others.
     """
-    with np.load(file) as arrays:
-        set_variables(network, [arrays[str(i)] for i in range(len(arrays))])
+    set_variables(network, _read(file))
 
 
 def mean(files: list[Path]) -> list[np.ndarray]:
     """The mean of several networks' variables; the states of their random generators are those of the last."""
-    sums: list[np.ndarray] = []
-    for number, file in enumerate(files):
-        with np.load(file) as arrays:
-            values = [arrays[str(i)] for i in range(len(arrays))]
-        if not number:
-            sums = values
-        else:
-            sums = [a + b if b.dtype.kind == "f" else b for a, b in zip(sums, values, strict=True)]
-    return [value / len(files) if value.dtype.kind == "f" else value for value in sums]
+    networks = [_read(file) for file in files]
+    return [
+        np.mean(values, axis=0) if values[-1].dtype.kind == "f" else values[-1]
+        for values in zip(*networks, strict=True)
+    ]
+
+
+def _read(file: Path) -> list[np.ndarray]:
+    with np.load(file) as arrays:
+        return [arrays[str(i)] for i in range(len(arrays))]
 
 
 def variables(network: keras.Model) -> list[np.ndarray]:
