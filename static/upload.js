@@ -53,6 +53,8 @@ async function choose(newFile) {
   cropBox.hidden = false;
   say("Ready");
   draw();
+  canvas.focus({ preventScroll: true }); // what had it is hidden now, and a keyboard goes on from here
+  cropBox.scrollIntoView({ block: "nearest" });
 }
 
 function forget() {

@@ -40,7 +40,7 @@ def page(phone, halves):
 
 def choose(page, path):
     page.locator('input[type="file"]').last.set_input_files(path)
-    page.locator("canvas").scroll_into_view_if_needed()  # waits for it; a finger reaches only what is on the screen
+    page.locator("canvas").wait_for()
 
 
 def send(page) -> tuple[Image.Image, str]:
@@ -68,6 +68,12 @@ def send(page) -> tuple[Image.Image, str]:
 def red_share(image: Image.Image) -> float:
     pixels = np.asarray(image.convert("RGB"), dtype=int)
     return float((pixels[..., 0] > pixels[..., 2]).mean())
+
+
+def test_the_square_comes_onto_the_screen_and_under_the_keys_by_itself(page):
+    page.wait_for_function("document.activeElement.tagName == 'CANVAS'")
+    box = page.locator("canvas").bounding_box()
+    assert 0 <= box["y"] and box["y"] + box["height"] <= page.viewport_size["height"]
 
 
 def test_what_is_sent_is_the_square_scaled_down_without_metadata(page):

@@ -38,6 +38,14 @@ def test_the_form_sent_without_a_photo_says_what_is_missing(visit, javascript):
     phone.page.get_by_text("hoose a photo").last.wait_for()
 
 
+@pytest.mark.parametrize("language", ["kk", "ru", "en"])
+def test_the_button_for_a_photo_is_seen_without_scrolling(visit, language):
+    phone = visit()
+    phone.open(f"/{language}/")
+    box = phone.page.locator(".pick-camera").bounding_box()
+    assert box["y"] + box["height"] <= phone.page.viewport_size["height"]
+
+
 @pytest.mark.parametrize("path", ["/", "/en/conditions", "/en/conditions/melanoma", "/en/signs", "/en/about",
                                   "/en/privacy", "/en/terms", "/en/no-such-page"])  # fmt: skip
 def test_no_page_scrolls_sideways_on_the_narrowest_phone(visit, path):
