@@ -1,6 +1,7 @@
 """The model's own page: what it is worth, in plain words first, then in full, from the files of the served bundle."""
 
 import functools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +38,22 @@ _PARTS = {
 
 
 @dataclass(frozen=True)
+class Plot:
+    """A reliability diagram: dots (across, down, radius) in a square with sides of 100, its origin at the top left."""
+
+    name: str
+    dots: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True)
 class Table:
-    """A table as texts; the first cell of each row names it."""
+    """A table as texts; the first cell of each row names it. With `plots` they are seen first, the texts on demand."""
 
     title: str
     note: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    plots: tuple[Plot, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -255,20 +265,26 @@ def _confusion(figures: dict) -> Table:
 def _reliability(bins_by_class: dict | None) -> tuple[Table, ...]:
     if not bins_by_class:
         return ()
+    names = {code: str(CONDITIONS[code].name) for code in bins_by_class}
+    shown = {code: [tenth for tenth in tenths if tenth["images"] >= 10] for code, tenths in bins_by_class.items()}
     rows = tuple(
-        (
-            str(CONDITIONS[code].name),
-            *(_percent(bins[k][key]) for key in ("stated", "true")),
-            format_decimal(bins[k]["images"]),
-        )
-        for code, bins in bins_by_class.items()
-        for k in range(len(bins))
-        if bins[k]["images"] >= 10
+        (names[code], _percent(tenth["stated"]), _percent(tenth["true"]), format_decimal(tenth["images"]))
+        for code, tenths in shown.items()
+        for tenth in tenths
     )
+    plots = tuple(Plot(names[code], tuple(map(_dot, tenths))) for code, tenths in shown.items() if tenths)
     head = (gettext("Diagnosis"), gettext("Stated"), gettext("Came true"), gettext("Photos"))
-    note = gettext("For photos whose probability fell into the same tenth: the mean that the model stated, and the "
-                   "share that really had the diagnosis. Tenths with fewer than 10 photos are left out.")  # fmt: skip
-    return (Table(gettext("How far the percentages hold"), note, head, rows),)
+    note = gettext("For photos whose probability fell into the same tenth: the mean that the model stated (across), "
+                   "and the share that really had the diagnosis (upwards), both from 0 to 100 percent. On the line the "
+                   "percentages are true. A larger dot stands for more photos; tenths with fewer than 10 are left out."
+                   )  # fmt: skip
+    return (Table(gettext("How far the percentages hold"), note, head, rows, plots),)
+
+
+def _dot(tenth: dict) -> tuple[float, float, float]:
+    """A tenth as a dot that grows with the logarithm of its photos, since one tenth may hold nearly all of them."""
+    across, down = 100 * tenth["stated"], 100 * (1 - tenth["true"])
+    return round(across, 1), round(down, 1), round(2 * math.log10(tenth["images"]), 1)
 
 
 def _subgroups(headings: dict) -> tuple[Table, ...]:

@@ -88,6 +88,7 @@ def test_a_clinician_reads_every_table(show):
                  "Melanoma 5% 7% 40"):  # fmt: skip
         assert said in text
     assert "33%" not in text  # a tenth with 9 photos
+    assert re.findall("<circle .*?>", page.partition("plots")[2]) == ['<circle cx="5.0" cy="93.0" r="3.2"/>']
 
 
 def test_the_card_is_shown_with_its_html_as_text(app, tmp_path):
