@@ -106,9 +106,9 @@ RECIPE = Recipe(
         Stage(
             "finest",
             224,
-            epochs=2,
+            epochs=1,
             batch_size=32,
-            peak=4e-4,
+            peak=3e-4,
             warmup=60,
             trainable_from="block3a",
             augmentation=_WIDE,
