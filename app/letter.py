@@ -11,7 +11,8 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from PIL import Image
 
-from app import results, wording
+from app import operating_points, results, wording
+from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
 from app.i18n import current_language
@@ -151,24 +152,43 @@ def _facts(read: Judged) -> tuple[tuple[str, str], ...]:
 
 
 def _figures(read: Judged) -> tuple[tuple[str, str], ...]:
-    prediction, point = read.prediction, read.calibration.operating_point("soon")
+    prediction = read.prediction
     in_set = ", ".join(str(CONDITIONS[code].name) for code in prediction.prediction_set)
     coverage = format_percent(read.calibration.set_coverage)
     return (
         (
+            gettext("Melanoma and squamous cell carcinoma together"),
+            _risk(read, prediction.urgent_risk, "urgent", wording.LEVELS[Level.URGENT]),
+        ),
+        (
             gettext("Malignancy (melanoma, squamous and basal cell carcinoma, actinic keratosis together)"),
-            gettext(
-                "%(malignancy)s. The advice to see a doctor begins at %(threshold)s: on %(n)s photos this found "
-                "%(sensitivity)s of the malignant ones, and %(specificity)s of the others stayed below.",
-                malignancy=results.percent(prediction.malignancy),
-                threshold=format_percent(round(point.threshold, 3), "#,##0.#%"),
-                n=format_decimal(point.n),
-                sensitivity=format_percent(round(point.sensitivity, 2)),
-                specificity=format_percent(round(point.specificity, 2)),
-            ),
+            _risk(read, prediction.malignancy, "soon", wording.LEVELS[Level.SOON]),
         ),
         (
             gettext("Prediction set, made to hold the diagnosis in %(coverage)s of cases", coverage=coverage),
             in_set or "–",
         ),
     )
+
+
+def _risk(read: Judged, probability: float, point_name: str, level: wording.LevelText) -> str:
+    """A summed probability, where its advice begins, and what that threshold did on test photos, if it was measured."""
+    threshold = read.calibration.operating_point(point_name).threshold
+    begins = gettext(
+        "%(risk)s. The advice “%(level)s” begins at %(threshold)s.",
+        risk=results.percent(probability),
+        level=level.word,
+        threshold=results.percent(threshold),
+    )
+    source = read.prediction.source
+    points = {point.name: point for point in operating_points.measured(read.bundle.report, source)}
+    if point_name not in points:
+        return begins
+    found = gettext(
+        "Of %(n)s test photos it was reached by %(sensitivity)s of those that showed this, and not by %(specificity)s "
+        "of the others.",
+        n=format_decimal(read.bundle.report["sets"][source]["images"]),
+        sensitivity=results.percent(points[point_name].sensitivity),
+        specificity=results.percent(points[point_name].specificity),
+    )
+    return f"{begins} {found}"

@@ -15,7 +15,7 @@ from app.i18n import current_language
 from app.sites import SITES
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
-from model_store.prediction import Calibration, Prediction, malignancy_score
+from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malignancy_score
 
 # Fewer photos than this say too little about the next one.
 MIN_PHOTOS_FOR_FREQUENCY = 20
@@ -71,7 +71,7 @@ class Score:
 
     Attributes:
         value: of this photo.
-        begin: the lowest one with which a doctor is advised for the sum of all four.
+        begin: the lowest one with which a doctor can be advised, by either threshold of the advice.
         frequency: what test photos with the same score were; empty where too few had it.
     """
 
@@ -240,7 +240,8 @@ def _frequency(read: Judged) -> tuple[str, ...]:
 def _score(read: Judged) -> Score:
     """The score, with its predictive value as a count; nothing where few test photos had it, or none was cancer."""
     value = malignancy_score(read.prediction.malignancy, read.calibration)
-    begin = malignancy_score(read.calibration.operating_point("soon").threshold, read.calibration)
+    lowest = min(read.calibration.operating_point(name).threshold for name in ADVICE_POINTS)
+    begin = malignancy_score(lowest, read.calibration)
     scored = measured(read.bundle, read.prediction.source).get("by_score", {}).get(str(value))
     if not scored or scored["n"] < MIN_PHOTOS_FOR_FREQUENCY or not scored["malignant"]:
         return Score(value, begin, "")

@@ -1,5 +1,6 @@
 """The letter for the doctor: on paper and as a file, with what the answer says and nothing that is kept."""
 
+import dataclasses
 import io
 import re
 
@@ -59,13 +60,29 @@ def test_the_page_and_the_file_say_the_same(ask, english):
         "Through a dermatoscope (as the sender said)",
         "Cutaneous melanoma",
         "C43.-",
-        "The advice to see a doctor begins at 30%: on 100 photos this found 95% of the malignant ones",
+        "Melanoma and squamous cell carcinoma together",
+        "The advice “Urgent” begins at",
+        "The advice “Soon” begins at 30%.",
         "AI estimate, not a diagnosis. A doctor makes the diagnosis.",
         "tiny 1.0.0",
         *(english(question) for question in QUESTIONS),
     ):
         assert said in page
         assert said in file
+
+
+def test_a_doctor_reads_what_the_threshold_did_on_test_photos(make_app):
+    point = {"name": "soon", "risk": "malignancy", "threshold": 0.3, "sensitivity": {"value": 0.93}, "specificity": 0.4}
+    app = make_app(answering=SOON)
+    classifier = app.extensions["classifier"]
+    report = {"sets": {"dermoscopy": {"images": 1294, "operating_points": [point]}}}
+    bundle = dataclasses.replace(classifier.bundle, report=report)
+    app.extensions["classifier"] = dataclasses.replace(classifier, bundle=bundle)
+    client = app.test_client()
+    with app.test_request_context("/"):
+        sealed = answers.seal(answer_of(SOON, source="dermoscopy"))
+    page = text_of(client.post("/en/letter", data={"csrf_token": token(client), "answer": sealed}).text)
+    assert "Of 1,294 test photos it was reached by 93% of those that showed this, and not by 40% of the others." in page
 
 
 def test_all_eight_diagnoses_stand_in_it(ask):

@@ -58,7 +58,7 @@ def test_the_score_stands_with_how_many_test_photos_with_it_were_malignant(make_
     page = text_of(send(with_report(make_app, URGENT, {"dermoscopy": by_score(10, 1200, 900)}), photo).text)
     assert "Malignancy score: 10 of 10" in page
     assert "none of the ten rules cancer out" in page
-    assert "This page can advise a doctor from 4 on." in page
+    assert "This page can advise a doctor from 3 on." in page
     assert "Of 1,200 test photos with this score, 900 were skin cancer or could become it." in page
 
 
