@@ -1,9 +1,10 @@
 """From logits of images that did not train to everything in a source's `Calibration`.
 
-The network's logits learn the balanced posterior (see `losses`), as if all diagnoses were equally common. A prior
-turns them into probabilities for a population; the reference population of a source is its validation and calibration
-images, whose class shares are tempered: raised to a power, since a full prior hides the rare diagnoses and none at all
-overstates them. Method and power are chosen by cross-fitting on those images; no test image takes part.
+The network's logits learn the balanced posterior (see `losses`), as if all diagnoses were equally common, but for what
+they owe to the source alone. A prior turns them into probabilities for a population; the reference population of a
+source is its validation and calibration images, whose class shares are tempered: raised to a power, since a full prior
+hides the rare diagnoses and none at all overstates them. Method and power are chosen by cross-fitting on those images;
+no test image takes part.
 """
 
 import dataclasses
@@ -32,6 +33,8 @@ PUBLISHED_SENSITIVITIES = {"malignancy_90": 0.90, "malignancy_80": 0.80}
 PRIOR_POWERS = np.round(np.arange(0, 1.01, 0.1), 1)
 METHODS = ("temperature", "bias")  # the simplest first
 _FOLDS = 5
+# However sensitive a threshold of the advice has to be, nobody is told to wait whose summed risk reaches this.
+ADVICE_LIMIT = 0.3
 _ERROR_LIMIT = 0.05  # what the issue of the model allows
 _CLOSE = 0.005  # nats of log loss; a simpler method is not given up for less
 _IMAGES_FOR_BIAS = 10  # of every class; with fewer a bias of its own would follow single images
@@ -46,6 +49,7 @@ class Images:
         logits: shape (N, 8).
         labels: shape (N,), int.
         lesions, patients: shape (N,), whatever tells them apart.
+        shift: shape (8,), what the logits owe to the source alone; see `draws.source_shift`.
     """
 
     source: str
@@ -53,6 +57,7 @@ class Images:
     labels: np.ndarray
     lesions: np.ndarray
     patients: np.ndarray
+    shift: np.ndarray
 
 
 def fit(images: Images, out_of_distribution: OutOfDistribution) -> tuple[Calibration, list[dict]]:
@@ -73,11 +78,13 @@ def fit(images: Images, out_of_distribution: OutOfDistribution) -> tuple[Calibra
         The calibration, and a row for each candidate: method, power, accuracy, balanced_accuracy, calibration_error,
         log_loss (all cross-fitted by patient) and chosen.
     """
-    tried = [_try(images, method, power) for method in _methods(images.labels) for power in PRIOR_POWERS]
+    unshifted = dataclasses.replace(images, logits=images.logits - images.shift)
+    tried = [_try(unshifted, method, power) for method in _methods(images.labels) for power in PRIOR_POWERS]
     best = max(_candidates(images.source, tried), key=lambda row: _merit(images.source, row, tried))
     for row in tried:
         row["chosen"] = row is best
-    scale, bias = _fit(best["method"], best["power"], images.logits, images.labels, _log_shares(images.labels))
+    scale, bias = _fit(best["method"], best["power"], unshifted.logits, images.labels, log_shares(images.labels))
+    bias = bias - scale * images.shift
     measured_on = f"{images.source}, calibration and validation"
     calibration = Calibration(
         temperature=1 / scale,
@@ -183,7 +190,10 @@ def operating_points(
         measured_on: name of these images.
 
     Returns:
-        Those of the advice, then `PUBLISHED_SENSITIVITIES`; where no image shows the risk, the threshold is 0.
+        Those of the advice, at most `ADVICE_LIMIT`, then `PUBLISHED_SENSITIVITIES`.
+
+    Raises:
+        ValueError: no image shows one of the risks.
     """
     wanted = {name: (of_risk, ADVICE_SENSITIVITY) for name, of_risk in ADVICE_POINTS.items()}
     wanted |= {name: ("malignancy", share) for name, share in PUBLISHED_SENSITIVITIES.items()}
@@ -191,6 +201,8 @@ def operating_points(
     for name, (of_risk, share) in wanted.items():
         scores, positive = risk(class_probabilities, of_risk), has_risk(labels, of_risk)
         threshold = metrics.threshold_for_sensitivity(scores, positive, share)
+        if name in ADVICE_POINTS:
+            threshold = min(threshold, ADVICE_LIMIT)
         reached = scores >= threshold
         points.append(
             OperatingPoint(
@@ -217,33 +229,34 @@ def _methods(labels: np.ndarray) -> tuple[str, ...]:
     return METHODS if np.bincount(labels, minlength=len(CODES)).min() >= _IMAGES_FOR_BIAS else METHODS[:1]
 
 
-def _log_shares(labels: np.ndarray) -> np.ndarray:
+def log_shares(labels: np.ndarray) -> np.ndarray:
+    """The logarithms of the classes' shares among these labels (N,), half an image added to each: shape (8,)."""
     shares = np.bincount(labels, minlength=len(CODES)) + 0.5
     return np.log(shares / shares.sum())
 
 
 def _prior(images: Images, power: float) -> Prior:
-    values = tuple(map(float, softmax(power * _log_shares(images.labels))))
+    values = tuple(map(float, softmax(power * log_shares(images.labels))))
     if power == 0:
         return Prior("all eight diagnoses equally common", values)
     return Prior(f"class shares of the {images.source} images for calibration, to the power {power:.1f}", values)
 
 
 def _fit(
-    method: str, power: float, logits: np.ndarray, labels: np.ndarray, log_shares: np.ndarray
+    method: str, power: float, logits: np.ndarray, labels: np.ndarray, prior: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Scale and biases of one method, for the prior with this power."""
+    """Scale and biases of one method, fitted under the images' own prior (8 logarithms), for its power."""
     if method == "temperature":
-        return 1 / temperature(logits, labels, power * log_shares), power * log_shares
+        return 1 / temperature(logits, labels, prior), power * prior
     scale, bias = scale_and_bias(logits, labels)
-    return scale, bias + (power - 1) * log_shares
+    return scale, bias + (power - 1) * prior
 
 
 def _try(images: Images, method: str, power: float) -> dict:
-    log_shares = _log_shares(images.labels)
+    prior = log_shares(images.labels)
     answers = np.empty((len(images.labels), len(CODES)))
     for some, others in GroupKFold(_FOLDS, shuffle=True, random_state=0).split(answers, groups=images.patients):
-        scale, bias = _fit(method, power, images.logits[some], images.labels[some], log_shares)
+        scale, bias = _fit(method, power, images.logits[some], images.labels[some], prior)
         answers[others] = softmax(images.logits[others] * scale + bias, axis=1)
     matrix = (
         seven.confusion(answers, images.labels)

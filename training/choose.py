@@ -40,11 +40,11 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict[str, pd.DataFrame]:
     Returns:
         The tables, under the names in `FILES`.
     """
-    recipe = dataclasses.replace(recipe, average=())
+    last = dataclasses.replace(recipe, average=())
     tables = {
-        "size": sizes(recipe, data, folder),
-        "fit": fits(recipe, data, folder),
-        "flips": flips(recipe, data, folder),
+        "size": sizes(last, data, folder),
+        "fit": fits(last, data, folder),
+        "flips": flips(last, data, folder),
         "average": averages(recipe, data, folder),
     }
     for name, table in tables.items():
@@ -115,6 +115,7 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
                     balanced_accuracy(logits[i], labels[i]) - balanced_accuracy(once[i], labels[i])
                 ),
                 lesions,
+                classes=seven.merge_labels(labels),
             )
             found = {"gain": gain, "gain_low": low, "gain_high": high}
             table.append({"views": views, "source": source, **_measure(logits, data.table.iloc[rows]), **found})
@@ -122,7 +123,7 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
 
 
 def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
-    """The weights of the last stage, and their mean with those of the one and the two before it.
+    """The weights of the last stage, their mean with those of the one and the two before it, and the recipe's mean.
 
     Source of the idea: Wortsman et al. 2022, "Model soups".
 
@@ -130,9 +131,12 @@ def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         A row for each mean and source: stages (their names), source and the columns of `_measure`.
     """
     model = export.trained(recipe, folder)
+    stages = tuple(stage.name for stage in recipe.stages)
+    means = [stages[-count:] for count in range(1, min(_AVERAGED, len(stages)) + 1)]
+    if recipe.average and recipe.average not in means:
+        means.append(recipe.average)
     table = []
-    for count in range(1, min(_AVERAGED, len(recipe.stages)) + 1):
-        names = [stage.name for stage in recipe.stages[-count:]]
+    for names in means:
         network.set_variables(model, network.mean([fit.weights_file(folder, name) for name in names]))
         for source in SOURCES:
             rows = validation(data, source)
@@ -152,7 +156,9 @@ def _logits_mirrored(
 def _measure(logits: np.ndarray, rows: pd.DataFrame) -> dict:
     """Figures of some validation images, with the interval of the first by lesion."""
     labels = rows.label.to_numpy()
-    low, high = metrics.bootstrap_interval(lambda i: balanced_accuracy(logits[i], labels[i]), rows.lesion.to_numpy())
+    low, high = metrics.bootstrap_interval(
+        lambda i: balanced_accuracy(logits[i], labels[i]), rows.lesion.to_numpy(), classes=seven.merge_labels(labels)
+    )
     shares = softmax(logits, axis=1)
     return {
         "images": len(rows),

@@ -45,6 +45,26 @@ class Draws:
         return {"images": self.pixels[rows], **drawn}, augmentation.mix_targets(targets, drawn)
 
 
+def source_shift(recipe: Recipe, table: pd.DataFrame, source: str) -> np.ndarray:
+    """What the logits owe to an image's source rather than to the image: shape (8,), added to its logits by training.
+
+    The loss takes off one log share a class for all draws, but a source has class shares of its own, and the network
+    sees where an image comes from. What stays is log p(class | source) - log p(class) of the last stage's draws; 0 for
+    a class that is not drawn from the source, of which nothing was learnt, and without logit adjustment.
+    """
+    stage = recipe.stages[-1]
+    rows = table.loc[_training_rows(table, stage)]
+    its = (rows.kind == source).to_numpy()
+    if not recipe.logit_adjustment or not its.any():
+        return np.zeros(len(CODES))
+    chances, labels = sampling.draw_probabilities(rows, recipe.class_power, stage.phone_share), rows.label.to_numpy()
+    own, all_ = (
+        sampling.class_shares(labels[its], chances[its] / chances[its].sum()),
+        sampling.class_shares(labels, chances),
+    )
+    return np.log(np.divide(own, all_, out=np.ones(len(CODES)), where=own > 0))
+
+
 def _training_rows(table: pd.DataFrame, stage: Stage) -> np.ndarray:
     kinds = {"dermoscopy"} | ({"thumbnail"} if stage.thumbnails else set())
     kinds |= {"phone"} if stage.phone_share else set()

@@ -1,5 +1,7 @@
 """What the served network is worth: figures with intervals, from answers to images that never trained."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -30,12 +32,10 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
     melanoma = CODES.index("MEL")
     malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
     return {
-        **key_figures(stated, rows, fitted),
+        **key_figures(stated, rows, reaches_soon(stated, fitted)),
         "images_by_class": {code: int((labels == k).sum()) for k, code in enumerate(CODES)},
         "eight_classes": {
-            "balanced_accuracy": _interval(
-                lambda i: metrics.balanced_accuracy(metrics.confusion(labels[i], predicted[i], len(CODES))), lesions
-            ),
+            "balanced_accuracy": balanced_accuracy(labels, predicted, lesions),
             "accuracy": share(predicted == labels, lesions),
         },
         "melanoma_auc": _interval(
@@ -55,30 +55,26 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
     }
 
 
-def key_figures(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
+def key_figures(stated: np.ndarray, rows: pd.DataFrame, soon: np.ndarray) -> dict:
     """The few figures that are given for every subgroup too.
 
     Args:
         stated: shape (N, 8), calibrated probabilities.
         rows: as for `figures`.
-        fitted: its operating point "soon" is used.
+        soon: shape (N,), bool, from `reaches_soon`.
 
     Returns:
         As `figures`.
     """
     labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
     malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
-    soon = malignancy >= fitted.operating_point("soon").threshold
     actual, predicted = seven.merge_labels(labels), seven.merge_probabilities(stated).argmax(axis=1)
     return {
         "images": len(labels),
         "lesions": len(np.unique(lesions)),
         "malignant": int(malignant.sum()),
         "seven_classes": {
-            "balanced_accuracy": _interval(
-                lambda i: metrics.balanced_accuracy(metrics.confusion(actual[i], predicted[i], len(seven.SEVEN_CODES))),
-                lesions,
-            ),
+            "balanced_accuracy": balanced_accuracy(actual, predicted, lesions),
             "accuracy": share(predicted == actual, lesions),
         },
         "calibration_error": _interval(lambda i: metrics.expected_calibration_error(stated[i], labels[i]), lesions),
@@ -86,6 +82,27 @@ def key_figures(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> 
         "soon_sensitivity": share(soon[malignant], lesions[malignant]),
         "soon_specificity": share(~soon[~malignant], lesions[~malignant]),
     }
+
+
+def reaches_soon(stated: np.ndarray, fitted: Calibration) -> np.ndarray:
+    """Which of the probabilities (N, 8) reach the operating point "soon": shape (N,), bool."""
+    return risk(stated, "malignancy") >= fitted.operating_point("soon").threshold
+
+
+def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray, lesions: np.ndarray) -> dict:
+    """The mean recall over the classes that there are, with its interval: all of shape (N,), classes as numbers."""
+    count = 1 + max(actual.max(initial=0), predicted.max(initial=0))
+    return _interval(
+        lambda i: metrics.balanced_accuracy(metrics.confusion(actual[i], predicted[i], count)), lesions, actual
+    )
+
+
+def among(stated: np.ndarray, rows: pd.DataFrame, codes: Sequence[str]) -> dict:
+    """Balanced accuracy where only these classes come into question: the most likely of them, on their own images."""
+    indices = np.array([CODES.index(code) for code in codes])
+    inside = np.isin(rows.label.to_numpy(), indices)
+    predicted = indices[stated[inside][:, indices].argmax(axis=1)]
+    return balanced_accuracy(rows.label.to_numpy()[inside], predicted, rows.lesion.to_numpy()[inside])
 
 
 def share(hits: np.ndarray, lesions: np.ndarray) -> dict:
@@ -203,8 +220,8 @@ def _prediction_sets(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration
     }
 
 
-def _interval(statistic, lesions: np.ndarray) -> dict:
-    low, high = metrics.bootstrap_interval(statistic, lesions)
+def _interval(statistic, lesions: np.ndarray, classes: np.ndarray | None = None) -> dict:
+    low, high = metrics.bootstrap_interval(statistic, lesions, classes=classes)
     return {"value": _plain(statistic(np.arange(len(lesions)))), "low": _plain(low), "high": _plain(high)}
 
 

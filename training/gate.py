@@ -66,10 +66,10 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
 
     Returns:
         What the file holds. "real": for each source and each of "validation" (calibration and validation, which chose
-        the thresholds) and "test", the share refused and the reasons. "strangers": pictures that chose nothing, by
-        kind. "source_probe": share of validation images whose source is told right. "leave_one_diagnosis_out".
-        "scores": what was compared. Shares have 95 % intervals, by lesion or
-        motif, where there are at least five of them.
+        the thresholds) and "test", the share refused and the reasons. "strangers": pictures that chose nothing: all,
+        the photos among them, those of kinds that chose nothing either, and by kind. "source_probe": share of
+        validation images whose source is told right. "leave_one_diagnosis_out". "scores": what was compared. Shares
+        have 95 % intervals, by lesion or motif, where there are at least five of them.
     """
     content = json.loads((folder / "calibration.json").read_text())
     calibrations = {source: Calibration.from_dict(content[source]) for source in SOURCES}
@@ -85,6 +85,8 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
     codes = refusals(fitted, calibrations, said, judged, [None] * len(pictures))
     kinds = np.array([picture.kind for picture in pictures])
     motifs = np.array([picture.motif for picture in pictures])
+    photos = np.array([not picture.drawn for picture in pictures])
+    unseen = ~np.isin(kinds, [picture.kind for picture in strangers.choosing()])
     found = {
         "real": {
             source: {
@@ -96,6 +98,8 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
         },
         "strangers": {
             "all": _share(codes, motifs),
+            "photos": _share(codes[photos], motifs[photos]),
+            "unseen_kinds": _share(codes[unseen], motifs[unseen]),
             "by_kind": {str(kind): _share(codes[kinds == kind], motifs[kinds == kind]) for kind in np.unique(kinds)},
         },
         "source_probe": {

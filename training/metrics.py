@@ -96,13 +96,21 @@ def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def bootstrap_interval(
-    statistic, groups: np.ndarray, *, repeats: int = 1000, coverage: float = 0.95, seed: int = 0
+    statistic,
+    groups: np.ndarray,
+    *,
+    classes: np.ndarray | None = None,
+    repeats: int = 1000,
+    coverage: float = 0.95,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Percentile interval of a figure, drawing whole groups (lesions) again and again.
 
     Args:
         statistic: takes row numbers, shape (n,), and gives the figure; NaN draws are left out.
         groups: shape (N,), whatever tells the rows' lesions apart.
+        classes: shape (N,), for a figure that is a mean over classes: draws that lack one of them are left out, since
+            they would measure something else.
         repeats: how many draws.
         coverage: share of the draws between the two limits.
         seed: fixes the draws.
@@ -116,11 +124,10 @@ def bootstrap_interval(
     order = np.argsort(number, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(number))[:-1])
     rng = np.random.default_rng(seed)
-    draws = [
-        statistic(np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]))
-        for _ in range(repeats)
-    ]
-    draws = np.array(draws)[np.isfinite(draws)]
+    drawn = (np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]) for _ in range(repeats))
+    count = 0 if classes is None else len(np.unique(classes))
+    draws = np.array([statistic(rows) for rows in drawn if not count or len(np.unique(classes[rows])) == count])
+    draws = draws[np.isfinite(draws)]
     if len(draws) == 0:
         return float("nan"), float("nan")
     low, high = np.quantile(draws, [(1 - coverage) / 2, (1 + coverage) / 2])

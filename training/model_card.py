@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from model_store.classes import CLASSES, CODES
 from model_store.prediction import SOURCES
+from training.calibration import ADVICE_LIMIT, ADVICE_SENSITIVITY
 
 _KINDS = ("dermoscopy", "phone", "thumbnail")
 
@@ -17,6 +18,7 @@ _FIGURES = (
     ("Accuracy, seven ISIC 2018 classes", ("seven_classes", "accuracy")),
     ("Balanced accuracy, eight classes", ("eight_classes", "balanced_accuracy")),
     ("Accuracy, eight classes", ("eight_classes", "accuracy")),
+    ("Balanced accuracy, the six classes of PAD-UFES-20 (the likeliest of them)", ("six_classes", "balanced_accuracy")),
     ("Expected calibration error (15 bins, top class)", ("calibration_error",)),
     ("Melanoma: area under the ROC curve", ("melanoma_auc",)),
     ("Malignancy (MEL, BCC, AK, SCC): area under the ROC curve", ("malignancy_auc",)),
@@ -82,7 +84,7 @@ def text(name: str, version: str, metadata: dict, calibrations: dict, report: di
     sections = [
         f"# Model card: {name} {version}",
         "It screens photos of skin lesions; it never diagnoses. It is not a registered medical device. Every figure "
-        "below was written by `python -m training evaluate`, in `report.json` beside this card.",
+        "below was written by the steps of `python -m training`, in `report.json` and `bundle.json` beside this card.",
         *_model(metadata, report),
         "## Intended use",
         _INTENDED_USE,
@@ -169,8 +171,10 @@ def _data(metadata: dict) -> list[str]:
         _DATA,
         f"{data['images']} labelled images, {data['rows_without_image']} rows of the tables without an image, "
         f"{data['unreadable']} unreadable. Split by lesion, patient and near-duplicate, stratified by class and "
-        "source. Whatever was chosen was chosen on validation; the calibration was fitted on calibration and "
-        "validation; the test images below trained and calibrated nothing. The photo-quality limits of the site "
+        "source; but only PAD-UFES-20 names its patients, so two lesions of one person may stand on two sides of the "
+        "ISIC 2019 images, and the figures of dermoscopy may flatter. Training was judged on validation; "
+        "probabilities, sets, thresholds and the gate were chosen and fitted on calibration and validation; the test "
+        "images below trained, chose and calibrated nothing. The photo-quality limits of the site "
         "(`model_store/quality.py`) were set on images of every split, these among them; only the figures behind "
         "the gate depend on them.",
         _table(
@@ -203,7 +207,11 @@ def _set(source: str, figures: dict, answers: dict) -> list[str]:
         f"{figures['images']} images of {figures['lesions']} lesions.",
         f"{answers['set']}; {figures['malignant']} images show a malignant lesion. The bundle tells the source from "
         f"the photo; it was right for {_share(figures['source_told_right'])} of these.",
-        _table(("figure", "value", "95 % interval"), (_row(label, figures, path) for label, path in _FIGURES)),
+        _table(
+            ("figure", "value", "95 % interval"),
+            (_row(label, figures, path) for label, path in _FIGURES if path[0] in figures),
+        ),
+        *_unsaid(figures.get("source_unsaid")),
         _table(
             ("class", "images", "recall", "95 % interval", "AUC", "in its 95 % set", "mean size of its set"),
             (
@@ -269,6 +277,19 @@ def _set(source: str, figures: dict, answers: dict) -> list[str]:
     ]
 
 
+def _unsaid(figures: dict | None) -> list[str]:
+    if not figures:
+        return []
+    return [
+        "Where the sender does not say what took the photo, so that the bundle has to tell: balanced accuracy, seven "
+        f"classes {_share(figures['seven_classes']['balanced_accuracy'])}, accuracy "
+        f"{_share(figures['seven_classes']['accuracy'])}, calibration error {_share(figures['calibration_error'])}, "
+        f"malignancy AUC {_share(figures['malignancy_auc'])}; of the malignant ones "
+        f"{_share(figures['soon_sensitivity'])} reach the threshold of the advice, of the others "
+        f"{_share(figures['soon_specificity'])} stay below."
+    ]
+
+
 def _part(name: str, measured: dict) -> tuple:
     if "lesions" not in measured:
         return (name, measured["images"], *["too few"] * 5)
@@ -290,7 +311,11 @@ def _calibration(calibrations: dict) -> list[str]:
             f"{source}: temperature {fitted['temperature']:.3f}; the prior behind every probability is "
             f"{fitted['prior']['name']} ({shares})."
         )
-    return [*sections, "A clinic with another mix of diagnoses needs another prior."]
+    return [
+        *sections,
+        "A clinic with another mix of diagnoses needs another prior. The thresholds of the advice were set at a "
+        f"sensitivity of {ADVICE_SENSITIVITY:.2f}, but no higher than at a summed risk of {ADVICE_LIMIT:.2f}.",
+    ]
 
 
 def _gate(report: dict) -> list[str]:
@@ -312,7 +337,12 @@ def _gate(report: dict) -> list[str]:
         name = f"{source}, refused ({reasons or 'none'})"
         rows.append((name, refused["refused"], refused["refused_malignant"], "", "", ""))
     measured = report["gate"]
-    strangers = {"all of them": measured["strangers"]["all"], **measured["strangers"]["by_kind"]}
+    strangers = {
+        "all of them": measured["strangers"]["all"],
+        "photos alone, none drawn": measured["strangers"]["photos"],
+        "of kinds that chose nothing": measured["strangers"]["unseen_kinds"],
+        **measured["strangers"]["by_kind"],
+    }
     return [
         "## Gate",
         "What the site refuses to judge, for the photo's quality or because nothing like it was learnt, and the "
@@ -320,7 +350,8 @@ def _gate(report: dict) -> list[str]:
         _table(
             ("test images", "n", "malignant", "balanced accuracy, seven", "AUC, malignancy", "sensitivity, soon"), rows
         ),
-        "Pictures that are no lesions, of kinds and motifs that chose no score and no threshold:",
+        "Pictures that are no lesions. None of them chose the score or its threshold, but most are of kinds that did, "
+        "and the drawn ones come from the same drawing program:",
         _table(
             ("pictures", "n", "refused"),
             (

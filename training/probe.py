@@ -99,7 +99,7 @@ def _measure(features: tuple[np.ndarray, np.ndarray], train: pd.DataFrame, held_
     def balanced_accuracy(rows: np.ndarray) -> float:
         return metrics.balanced_accuracy(metrics.confusion(labels[rows], predicted[rows], len(CODES)))
 
-    low, high = metrics.bootstrap_interval(balanced_accuracy, held_out.lesion.to_numpy())
+    low, high = metrics.bootstrap_interval(balanced_accuracy, held_out.lesion.to_numpy(), classes=labels)
     return {"balanced_accuracy": balanced_accuracy(np.arange(len(labels))), "low": low, "high": high}
 
 

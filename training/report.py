@@ -39,6 +39,8 @@ from training.prepare import Data
 REPORT, MISTAKES, FIGURES = "report.json", "worst_mistakes.jpg", "figures"
 _ROUNDING_IMAGES = 256
 _DRAWN_IMAGES = 10
+# The diagnoses that PAD-UFES-20 has.
+PHONE_CODES = ("MEL", "NV", "BCC", "AK", "BKL", "SCC")
 _SETS = {
     "dermoscopy": "ISIC 2019 dermoscopy, lesions held out for the test",
     "phone": "PAD-UFES-20 phone photos, patients held out for the test",
@@ -193,13 +195,29 @@ def _tested(recipe: Recipe, data: Data, folder: Path, source: str, fitted: Calib
 
 def _figures(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
     stated, rows = tested.stated, tested.rows
-    told_right = np.array(probes.sources(tested.answers.features)) == tested.source
+    told = np.array(probes.sources(tested.answers.features))
     return {
         **evaluate.figures(tested.answers.logits, rows, tested.fitted),
-        "subgroups": subgroups.figures(stated, rows, tested.fitted),
+        **(
+            {"six_classes": {"balanced_accuracy": evaluate.among(stated, rows, PHONE_CODES)}}
+            if tested.source == "phone"
+            else {}
+        ),
+        "subgroups": subgroups.figures(stated, rows, evaluate.reaches_soon(stated, tested.fitted)),
         "gate": _gate(tested, probes, calibrations),
-        "source_told_right": evaluate.share(told_right, rows.lesion.to_numpy()),
+        "source_told_right": evaluate.share(told == tested.source, rows.lesion.to_numpy()),
+        "source_unsaid": _unsaid(tested, told, calibrations),
     }
+
+
+def _unsaid(tested: Tested, told: np.ndarray, calibrations: dict[str, Calibration]) -> dict:
+    """The key figures where the sender does not say what took the photo: by the calibration of the source `told`."""
+    stated, soon = np.empty((len(told), len(CODES))), np.empty(len(told), bool)
+    for source, fitted in calibrations.items():
+        its = told == source
+        stated[its] = probabilities(tested.answers.logits[its], fitted)
+        soon[its] = evaluate.reaches_soon(stated[its], fitted)
+    return evaluate.key_figures(stated, tested.rows, soon)
 
 
 def _gate(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
@@ -211,7 +229,11 @@ def _gate(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) 
         "refused": int(refused.sum()),
         "refused_by_reason": {str(code): int((codes == code).sum()) for code in np.unique(codes[refused])},
         "refused_malignant": int((refused & has_risk(tested.labels, "malignancy")).sum()),
-        "accepted": evaluate.key_figures(tested.stated[~refused], tested.rows[~refused], tested.fitted),
+        "accepted": evaluate.key_figures(
+            tested.stated[~refused],
+            tested.rows[~refused],
+            evaluate.reaches_soon(tested.stated[~refused], tested.fitted),
+        ),
     }
 
 

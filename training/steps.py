@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from model_store.prediction import SOURCES, Calibration
-from training import calibration, gate
+from training import calibration, draws, gate
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
@@ -31,6 +31,7 @@ def calibrate(recipe: Recipe, data: Data, folder: Path) -> dict[str, Calibration
             source,
             gate.real(recipe, data, folder, rows).answers.logits.astype(np.float64),
             *(table[column].to_numpy() for column in ("label", "lesion", "patient")),
+            shift=draws.source_shift(recipe, data.table, source),
         )
         fitted[source], candidates = calibration.fit(images, strange[source])
         tried += [{"source": source, **row} for row in candidates]

@@ -70,11 +70,12 @@ _SKINS = ((255, 224, 196), (234, 192, 160), (198, 144, 112), (150, 98, 70), (96,
 
 @dataclass(frozen=True)
 class Stranger:
-    """One picture: `kind` in words, `motif` tells pictures of one origin, `rgb` uint8 (H, W, 3)."""
+    """One picture: `kind` in words, `motif` tells pictures of one origin, `rgb` uint8 (H, W, 3); drawn or a photo."""
 
     kind: str
     motif: str
     rgb: np.ndarray
+    drawn: bool = False
 
 
 def choosing() -> list[Stranger]:
@@ -122,7 +123,7 @@ def _drawn(series: int) -> Iterator[Stranger]:
         for number in range(_DRAWN):
             rng = np.random.default_rng((series, number, zlib.crc32(kind.encode())))
             size = tuple(int(side) for side in rng.choice([400, 512, 640, 900], 2))
-            yield Stranger(kind, f"{kind} {series}.{number}", np.asarray(draw(rng, size).convert("RGB")))
+            yield Stranger(kind, f"{kind} {series}.{number}", np.asarray(draw(rng, size).convert("RGB")), drawn=True)
 
 
 def _plain(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:

@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 
-from model_store.prediction import Calibration
 from training import evaluate
 
 # Fewer images than this are only counted: any share of so few says nothing.
@@ -34,13 +33,13 @@ def columns(rows: pd.DataFrame) -> pd.DataFrame:
     return table.where(table.notna(), "unknown")
 
 
-def figures(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
+def figures(stated: np.ndarray, rows: pd.DataFrame, soon: np.ndarray) -> dict:
     """Key figures for every part of a set of images.
 
     Args:
         stated: shape (N, 8), calibrated probabilities.
         rows: the same images' rows of the table.
-        fitted: the calibration of these images' source.
+        soon: shape (N,), bool, from `evaluate.reaches_soon`.
 
     Returns:
         {heading: {part: `evaluate.key_figures`}}; a part of fewer than `MIN_IMAGES` has only "images", and a heading
@@ -49,7 +48,7 @@ def figures(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
     table = columns(rows)
     return {
         heading: {
-            part: _part(stated, rows, (table[heading] == part).to_numpy(), fitted) for part in _parts(table[heading])
+            part: _part(stated, rows, (table[heading] == part).to_numpy(), soon) for part in _parts(table[heading])
         }
         for heading in table
         if (table[heading] != "unknown").any()
@@ -62,7 +61,7 @@ def _parts(column: pd.Series) -> list[str]:
     return [part for part in known if (column == part).any()]
 
 
-def _part(stated: np.ndarray, rows: pd.DataFrame, inside: np.ndarray, fitted: Calibration) -> dict:
+def _part(stated: np.ndarray, rows: pd.DataFrame, inside: np.ndarray, soon: np.ndarray) -> dict:
     if inside.sum() < MIN_IMAGES:
         return {"images": int(inside.sum())}
-    return evaluate.key_figures(stated[inside], rows[inside], fitted)
+    return evaluate.key_figures(stated[inside], rows[inside], soon[inside])

@@ -20,8 +20,9 @@ def sharp():
     return logits * 2, labels
 
 
-def images(logits, labels, source="dermoscopy") -> Images:
-    return Images(source, logits, labels, np.arange(len(labels)) // 2, np.arange(len(labels)) // 4)
+def images(logits, labels, source="dermoscopy", shift=0.0) -> Images:
+    lesions = np.arange(len(labels)) // 2
+    return Images(source, logits, labels, lesions, lesions // 2, np.broadcast_to(shift, 8))
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,39 @@ def test_probabilities_come_true_on_new_images():
     assert fitted.temperature == pytest.approx(2.5, rel=0.1)
     stated = probabilities(true[6000:] * 2.5 + 1, fitted)
     assert metrics.expected_calibration_error(stated, labels[6000:]) < 0.04
+
+
+def test_what_the_logits_owe_to_the_source_changes_no_probability(sharp, fitted):
+    logits, labels = sharp
+    shift = np.array([1.0, -1.0, 0.5, -0.5, 0.0, 0.0, 2.0, -2.0])
+    shifted, _ = calibration.fit(images(logits[:4000] + shift, labels[:4000], shift=shift), STRANGE)
+    np.testing.assert_allclose(probabilities(logits + shift, shifted), probabilities(logits, fitted[0]), atol=1e-6)
+
+
+def test_probabilities_are_those_of_the_stated_prior():
+    """Fitted where naevi abound; then asked of a population that has the prior that the calibration names."""
+    rng = np.random.default_rng(0)
+    evidence = np.array([0.5, 1.0, 1.5, 2.0, 1.0, 1.0, 1.0, 1.0])
+
+    def drawn(shares, count):
+        labels = rng.choice(8, count, p=shares)
+        return (np.eye(8)[labels] * evidence + rng.normal(0, 1, (count, 8))) * 2, labels
+
+    logits, labels = drawn([0.1, 0.6, *[0.05] * 6], 3000)
+    fitted, _ = calibration.fit(images(logits, labels), STRANGE)
+    logits, labels = drawn(fitted.prior.values, 3000)
+    assert metrics.expected_calibration_error(probabilities(logits, fitted), labels) < 0.06
+
+
+def test_nobody_waits_whose_summed_risk_is_high():
+    labels = np.array([CODES.index("MEL")] * 50 + [CODES.index("NV")] * 50)
+    stated = np.zeros((100, 8))
+    stated[:50, CODES.index("MEL")], stated[50:, CODES.index("MEL")] = 0.9, 0.4
+    stated[:, CODES.index("NV")] = 1 - stated[:, CODES.index("MEL")]
+    points = {p.name: p for p in calibration.operating_points(stated, labels, np.arange(100), "drawn")}
+    assert points["soon"].threshold == points["urgent"].threshold == calibration.ADVICE_LIMIT
+    assert points["soon"].specificity == 0
+    assert points["malignancy_90"].threshold == 0.9
 
 
 def test_classes_with_too_few_images_share_a_threshold_that_covers_them_together():

@@ -71,6 +71,12 @@ def test_an_operating_point_is_measured_where_its_risk_is_reached(calibration):
     assert urgent["sensitivity"]["images"] == 2
 
 
+def test_among_fewer_classes_the_most_likely_of_them_counts_on_their_own_images():
+    stated = np.array([[0.1, 0.3, 0, 0, 0, 0.6, 0, 0], [0.4, 0.3, 0, 0, 0, 0.3, 0, 0], [0, 0, 0, 0, 0, 1, 0, 0]])
+    rows = pd.DataFrame({"label": [CODES.index("NV"), CODES.index("MEL"), CODES.index("DF")], "lesion": range(3)})
+    assert evaluate.among(stated, rows, ("MEL", "NV"))["value"] == 1
+
+
 def test_the_curve_tells_what_each_whole_percent_finds_and_spares():
     malignancy, malignant = np.array([0.05, 0.3, 0.3, 0.8]), np.array([False, False, True, True])
     curve = evaluate.threshold_curve(malignancy, malignant)

@@ -95,6 +95,17 @@ def test_the_bootstrap_is_the_same_each_time():
     assert first == second
 
 
+def test_a_draw_without_one_of_the_classes_does_not_count():
+    # Without the one image of class 1 the mean recall would be that of class 0 alone.
+    labels, predicted = np.array([0] * 20 + [1]), np.zeros(21, int)
+
+    def balanced_accuracy(rows):
+        return metrics.balanced_accuracy(metrics.confusion(labels[rows], predicted[rows], 2))
+
+    assert metrics.bootstrap_interval(balanced_accuracy, np.arange(21))[1] == 1
+    assert metrics.bootstrap_interval(balanced_accuracy, np.arange(21), classes=labels) == (0.5, 0.5)
+
+
 def test_the_interval_of_a_share_is_that_of_the_bootstrap():
     hits, lesions = np.random.default_rng(0).random(300) < 0.7, np.repeat(np.arange(100), 3)
     low, high = metrics.share_interval(hits, lesions)
