@@ -283,19 +283,26 @@ document.getElementById("compare").addEventListener("click", () => {
   attachDetails((row) => row.querySelector('input[name="marked"]').checked);
 });
 
-// An answer has no address: the other language is asked for with the rows, as the page's plain form does.
+// An answer has no address: the other language is asked for with the rows, as the page's plain form does. A page that
+// came with rows has buttons in place of the links, which send that form by themselves.
+
+function attachAll() {
+  const asked = document.createElement("input");
+  Object.assign(asked, { type: "hidden", name: "own_first", value: "1" });
+  if (photosForm.elements.own_first.checked && !casesForm.elements.own_first) casesForm.append(asked);
+  attachDetails(() => true);
+}
+
 for (const link of document.querySelectorAll(".languages a")) {
   link.addEventListener("click", (event) => {
     if (!rows.children.length) return;
     event.preventDefault();
-    const asked = document.createElement("input");
-    Object.assign(asked, { type: "hidden", name: "own_first", value: "1" });
-    if (photosForm.elements.own_first.checked && !casesForm.elements.own_first) casesForm.append(asked);
-    attachDetails(() => true);
+    attachAll();
     casesForm.action = link.href;
     casesForm.submit();
   });
 }
+for (const button of document.querySelectorAll(".languages button")) button.addEventListener("click", attachAll);
 
 // What the visitor does
 

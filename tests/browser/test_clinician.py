@@ -208,6 +208,9 @@ def test_the_table_is_read_in_another_language_without_sending_the_photos_again(
     assert window.page.locator("select.own").count() == 4
     assert window.page.locator("#rows img").count() == 4
     assert "letter.txt: Бұл файл" in window.page.locator("#failures").inner_text()
+    window.page.locator(".languages").get_by_role("button", name="Русский").click()
+    window.page.locator('html[lang="ru"] #rows tr').nth(3).wait_for()
+    assert window.page.locator("#rows img").count() == 4
 
 
 def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):
