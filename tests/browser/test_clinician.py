@@ -213,6 +213,27 @@ def test_the_table_is_read_in_another_language_without_sending_the_photos_again(
     assert window.page.locator("#rows img").count() == 4
 
 
+def test_a_later_photo_gets_a_number_and_a_place_of_its_own_whatever_failed_before(visit, send_series, files):
+    window = visit()
+    send_series(window, sent=files[::-1])  # the letter comes first
+    page = window.page
+    # As an older page numbered the rows: the failed file left a gap, which the next language keeps.
+    page.locator("#rows tr").last.locator('input[name="number"]').evaluate("field => { field.value = 5; }")
+    page.locator(".languages").get_by_role("link", name="Қазақша").click()
+    page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
+    page.locator("#photos").evaluate("form => { form.dataset.limit = 5; }")
+    for sent in (files[4], files[0]):  # the letter fails again, and its place is free again
+        page.locator('#photos input[type="file"]').set_input_files(sent)
+        page.locator('#photos button[type="submit"]').click()
+    page.locator("#rows tr").nth(4).wait_for()
+    numbers = [row.get_attribute("data-number") for row in page.locator("#rows tr").all()]
+    assert numbers == ["1", "2", "3", "5", "6"]
+    page.locator('#photos input[type="file"]').set_input_files(files[1])
+    page.locator('#photos button[type="submit"]').click()
+    page.locator("#failures li").nth(2).wait_for()
+    assert page.locator("#rows tr").count() == 5
+
+
 def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):
     window = visit()
     send_series(window)
