@@ -214,7 +214,9 @@ function arrange() {
     if (first < 0) return 0;
     return a[first] < b[first] ? -1 : 1;
   });
-  if (sorted.some((row, index) => row !== rows.children[index])) rows.append(...sorted);
+  sorted.forEach((row, index) => { // a row that moves loses the focus and closes its list, so the others stay
+    if (row !== rows.children[index]) rows.insertBefore(row, rows.children[index]);
+  });
   for (const row of sorted) {
     row.hidden = shown !== "all" && !("hidden" in row.dataset) && !row.dataset.flags.split(" ").includes(shown);
   }
@@ -250,8 +252,8 @@ rows.addEventListener("change", async (event) => {
   const answeredRow = toRow(await reply.text());
   answeredRow.querySelector('input[name="marked"]').checked = row.querySelector('input[name="marked"]').checked;
   row.replaceWith(answeredRow);
-  answeredRow.querySelector(".open button")?.focus();
   arrange();
+  answeredRow.querySelector(".open button")?.focus();
   summarize();
 });
 

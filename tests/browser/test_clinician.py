@@ -234,6 +234,27 @@ def test_a_later_photo_gets_a_number_and_a_place_of_its_own_whatever_failed_befo
     assert page.locator("#rows tr").count() == 5
 
 
+def test_a_row_that_comes_or_moves_leaves_the_focus_where_it_belongs(visit, send_series, files, tmp_path):
+    window = visit(width=1280)
+    send_series(window, own_first=True)
+    page = window.page
+    page.locator('select[name="order"]').select_option("malignancy")  # rows without an answer come last
+    page.locator("select.own").last.select_option("NV")
+    page.locator('#rows tr[data-number="4"] .ranked').first.wait_for()
+    assert page.evaluate("document.activeElement.closest('tr')?.dataset.number") == "4"
+    assert page.locator("#rows tr").first.get_attribute("data-number") == "4"
+
+    page.locator('select[name="order"]').select_option("name")
+    first = tmp_path / "A.jpg"
+    shutil.copy(files[0], first)
+    page.locator('#photos input[type="file"]').set_input_files(first)
+    page.locator('#photos button[type="submit"]').click()
+    page.locator("select.own").first.focus()
+    page.locator("#rows tr").nth(4).wait_for()
+    assert page.locator("#rows tr").first.get_attribute("data-name") == "a.jpg"
+    assert page.evaluate("document.activeElement.className") == "own"
+
+
 def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):
     window = visit()
     send_series(window)
