@@ -126,6 +126,20 @@ def test_an_archive_is_opened_in_the_browser_or_on_the_server(visit, send_series
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
+def test_names_in_an_archive_of_windows_are_read_in_its_code_page(visit, send_series, files, tmp_path, javascript):
+    name = "рак кожи.jpg".encode("cp866")
+    entry = zipfile.ZipInfo("x" * len(name))
+    entry.create_system = 0
+    archive = tmp_path / "visit.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr(entry, files[0].read_bytes())
+    archive.write_bytes(archive.read_bytes().replace(entry.filename.encode(), name))
+    window = visit(javascript=javascript)
+    send_series(window, sent=[archive, *files[1:]])
+    assert window.page.locator(".file-name").first.inner_text() == "1. рак кожи.jpg"
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
 def test_the_model_waits_for_the_reader_s_own_diagnosis(visit, send_series, javascript):
     window = visit(width=1280, javascript=javascript)
     send_series(window, own_first=True)
