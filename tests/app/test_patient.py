@@ -27,6 +27,7 @@ from tests.app.conftest import (
     STRANGE_URGENT,
     URGENT,
     WATCH,
+    SteadyEngine,
     encode,
     evidence_of,
     logits,
@@ -337,6 +338,16 @@ def test_the_operator_s_words_are_shown_as_text(make_app, photo):
     for page in (client.get("/en/about").text, client.get("/en/privacy").text, send(client, photo).text):
         assert html.escape(said) in page
         assert said not in page
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_the_privacy_page_says_whether_another_machine_sees_the_photo(make_app, remote):
+    engine = SteadyEngine(URGENT, name="remote" if remote else "steady")
+    page = text_of(make_app(engine=engine).test_client().get("/en/privacy").text)
+    assert ("to another machine, which the operator of this site has chosen" in page) == remote
+    assert ("to no other company or machine" in page) == (not remote)
+    assert ("in the memory of the server, and then forgotten" in page) == (not remote)
+    assert "On the pages for clinicians each file is sent as it is" in page
 
 
 def test_the_operator_s_line_about_local_care_is_in_the_page_s_language(make_app, photo):
