@@ -350,6 +350,14 @@ def test_the_privacy_page_says_whether_another_machine_sees_the_photo(make_app, 
     assert "On the pages for clinicians each file is sent as it is" in page
 
 
+def test_the_about_page_says_how_accessible_the_site_is_and_whom_to_tell_of_a_barrier(make_app):
+    page = text_of(make_app(operator="Clinic 7, help@example.org").test_client().get("/en/about").text)
+    assert "WCAG 2.2, level AA" in page
+    assert "no audit by people with disabilities has been made yet" in page
+    assert "please tell its operator: Clinic 7, help@example.org" in page
+    assert "please tell the operator of this site." in text_of(make_app().test_client().get("/en/about").text)
+
+
 def test_the_operator_s_line_about_local_care_is_in_the_page_s_language(make_app, photo):
     client = make_app(answering=URGENT, where_to_turn="Call us.", where_to_turn_kk="Бізге хабарласыңыз.").test_client()
     assert "Бізге хабарласыңыз." in (page := send(client, photo, path="/kk/result").text)
