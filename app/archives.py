@@ -9,6 +9,9 @@ from model_store.errors import PhotoError
 MAX_ENTRIES = 500  # of the archive's list, folders and other files among them
 MAX_RATIO = 50  # photos hardly shrink in an archive; a bomb shrinks a thousandfold
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_CODE_PAGE = "cp866"  # in which Windows writes names, where its language is Kazakh or Russian
+_UTF8_FLAG = 0x800
+_UNIX_SYSTEMS = (3, 19)  # Unix and macOS
 
 
 class ArchiveError(PhotoError):
@@ -36,15 +39,22 @@ def photos(data: bytes, limit_bytes: int) -> Iterator[tuple[str, bytes | PhotoEr
     if data.count(b"PK\x01\x02") > MAX_ENTRIES:
         raise ArchiveError("archive_too_large", limit=MAX_ENTRIES)
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with zipfile.ZipFile(io.BytesIO(data), metadata_encoding=_CODE_PAGE) as archive:
             left = limit_bytes
             for entry in archive.infolist():
                 if _is_photo(entry):
                     content = _read(archive, entry, left)
                     left -= len(content) if isinstance(content, bytes) else 0
-                    yield entry.filename, content
+                    yield _name(entry), content
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         raise ArchiveError("damaged_archive") from error
+
+
+def _name(entry: zipfile.ZipInfo) -> str:
+    """The entry's name; macOS writes UTF-8 without the flag that says so."""
+    if entry.flag_bits & _UTF8_FLAG or entry.create_system not in _UNIX_SYSTEMS:
+        return entry.filename
+    return entry.filename.encode(_CODE_PAGE).decode("utf-8", "replace")
 
 
 def _is_photo(entry: zipfile.ZipInfo) -> bool:

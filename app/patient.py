@@ -73,11 +73,12 @@ class ConditionsPage:
 
 @dataclass(frozen=True)
 class AboutPage:
-    """All that the pages about the site itself may see."""
+    """All that the pages about the site itself may see; `remote` where the model runs on another machine."""
 
     operator: str
     model_name: str
     model_version: str
+    remote: bool
 
 
 @blueprint.get("/")
@@ -170,8 +171,13 @@ def signs() -> str:
 @blueprint.get("/<any(about,privacy,terms):name>")
 def about(name: str) -> str:
     """What this site is, what happens to a photo, and on which terms it is used."""
-    bundle = current_app.extensions["classifier"].bundle
-    page = AboutPage(current_app.extensions["config"].operator, bundle.name, bundle.version)
+    classifier = current_app.extensions["classifier"]
+    page = AboutPage(
+        operator=current_app.extensions["config"].operator,
+        model_name=classifier.bundle.name,
+        model_version=classifier.bundle.version,
+        remote=classifier.engine.name == "remote",
+    )
     return render_template(f"patient/{name}.html", page=page)
 
 

@@ -16,14 +16,16 @@ const text = photosForm.dataset;
 const MAX_TRIES = 8;
 const LONGEST_WAIT_S = 60;
 
-const waiting = []; // {name, blob, number, place, source, marked}
-let count = rows.children.length;
+const waiting = []; // {name, blob, place, source, marked}
 let working = false;
 let answered = 0;
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const token = () => photosForm.elements.csrf_token.value;
+const isFull = () => rows.children.length + queueList.children.length >= Number(text.limit);
+// Above the highest, since the rows that another page brought keep theirs, whatever failed between them.
+const nextNumber = () => 1 + Math.max(0, ...[...rows.children].map((row) => Number(row.dataset.number)));
 
 // The pictures stay in their rows: with fifty of them the form of the whole table would be too large.
 document.getElementById("details").replaceChildren();
@@ -51,10 +53,9 @@ async function take(files) {
 
 // `said` may hold how the photo was taken, and whether it is marked as the same person's from the start.
 function enqueue(name, blob, said = {}) {
-  if (count >= Number(text.limit)) return fail(name, text.textTooMany, "too_many_photos");
+  if (isFull()) return fail(name, text.textTooMany, "too_many_photos");
   if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, "body_too_large");
-  count += 1;
-  waiting.push({ name, blob, ...said, number: count, place: addPlace(name) });
+  waiting.push({ name, blob, ...said, place: addPlace(name) });
 }
 
 function addPlace(name) {
@@ -113,7 +114,7 @@ function send(photo) {
   body.append("csrf_token", token());
   body.append("source", photo.source || photosForm.elements.source.value);
   if (photosForm.elements.own_first.checked) body.append("own_first", "1");
-  body.append("number", photo.number);
+  body.append("number", nextNumber());
   body.append("photo", photo.blob, photo.name);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest(); // fetch tells nothing about an upload's progress
@@ -189,7 +190,7 @@ function fail(name, reason, code, photo = null) {
     again.addEventListener("click", () => {
       item.remove();
       failures.hidden = !failures.querySelector("li");
-      waiting.push({ ...photo, place: addPlace(photo.name) });
+      enqueue(photo.name, photo.blob, { source: photo.source, marked: photo.marked });
       work();
     });
     item.append(again);
@@ -213,7 +214,9 @@ function arrange() {
     if (first < 0) return 0;
     return a[first] < b[first] ? -1 : 1;
   });
-  if (sorted.some((row, index) => row !== rows.children[index])) rows.append(...sorted);
+  sorted.forEach((row, index) => { // a row that moves loses the focus and closes its list, so the others stay
+    if (row !== rows.children[index]) rows.insertBefore(row, rows.children[index]);
+  });
   for (const row of sorted) {
     row.hidden = shown !== "all" && !("hidden" in row.dataset) && !row.dataset.flags.split(" ").includes(shown);
   }
@@ -249,8 +252,8 @@ rows.addEventListener("change", async (event) => {
   const answeredRow = toRow(await reply.text());
   answeredRow.querySelector('input[name="marked"]').checked = row.querySelector('input[name="marked"]').checked;
   row.replaceWith(answeredRow);
-  answeredRow.querySelector(".open button")?.focus();
   arrange();
+  answeredRow.querySelector(".open button")?.focus();
   summarize();
 });
 
@@ -283,19 +286,26 @@ document.getElementById("compare").addEventListener("click", () => {
   attachDetails((row) => row.querySelector('input[name="marked"]').checked);
 });
 
-// An answer has no address: the other language is asked for with the rows, as the page's plain form does.
+// An answer has no address: the other language is asked for with the rows, as the page's plain form does. A page that
+// came with rows has buttons in place of the links, which send that form by themselves.
+
+function attachAll() {
+  const asked = document.createElement("input");
+  Object.assign(asked, { type: "hidden", name: "own_first", value: "1" });
+  if (photosForm.elements.own_first.checked && !casesForm.elements.own_first) casesForm.append(asked);
+  attachDetails(() => true);
+}
+
 for (const link of document.querySelectorAll(".languages a")) {
   link.addEventListener("click", (event) => {
     if (!rows.children.length) return;
     event.preventDefault();
-    const asked = document.createElement("input");
-    Object.assign(asked, { type: "hidden", name: "own_first", value: "1" });
-    if (photosForm.elements.own_first.checked && !casesForm.elements.own_first) casesForm.append(asked);
-    attachDetails(() => true);
+    attachAll();
     casesForm.action = link.href;
     casesForm.submit();
   });
 }
+for (const button of document.querySelectorAll(".languages button")) button.addEventListener("click", attachAll);
 
 // What the visitor does
 

@@ -6,6 +6,8 @@ const END = 0x06054b50; // of the archive (4.3.16)
 const END_BYTES = 22;
 const LONGEST_COMMENT = 65535;
 const MAX_UNPACKED_BYTES = 500e6;
+const UTF8_FLAG = 0x800; // the name's encoding (4.4.4, bit 11)
+const UNIX_SYSTEMS = [3, 19]; // of the version made by (4.4.2): Unix and macOS
 
 function isArchive(file) {
   return /\.zip$/i.test(file.name) || /zip/.test(file.type);
@@ -37,7 +39,9 @@ async function openArchive(file) {
     const [packedSize, size] = [list.getUint32(at + 20, true), list.getUint32(at + 24, true)];
     const [nameSize, extraSize, commentSize] = [28, 30, 32].map((place) => list.getUint16(at + place, true));
     const place = list.getUint32(at + 42, true);
-    const name = new TextDecoder().decode(new Uint8Array(list.buffer, at + 46, nameSize));
+    // Windows writes names in its own code page, a Cyrillic one here; macOS writes UTF-8 without the flag.
+    const isUtf8 = flags & UTF8_FLAG || UNIX_SYSTEMS.includes(list.getUint8(at + 5));
+    const name = new TextDecoder(isUtf8 ? "utf-8" : "ibm866").decode(new Uint8Array(list.buffer, at + 46, nameSize));
     at += 46 + nameSize + extraSize + commentSize;
     const last = name.split("/").pop();
     if (!last || last.startsWith(".") || name.startsWith("__MACOSX/") || /^thumbs\.db$/i.test(last)) continue;

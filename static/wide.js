@@ -258,14 +258,14 @@ async function sendBoxes() {
     wideState.textContent = wide.dataset.textNoLesion;
     return;
   }
+  for (const box of left) box.sent = true; // all before the first is cut, or a second click would send them again
   for (const box of left) {
-    box.sent = true;
     box.button.classList.add("sent");
     // A lesion in a wide photo was never seen through a dermatoscope.
     enqueue(`${wideName}-${box.number}.jpg`, await cutBox(box), { source: "phone", marked: true });
+    work(); // with the first, since from then on the browser warns whoever leaves the page
   }
   wideState.textContent = wide.dataset.textCutting;
-  work();
 }
 
 window.addEventListener("beforeunload", (event) => {

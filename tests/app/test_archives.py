@@ -28,6 +28,18 @@ def test_every_photo_comes_out_with_its_name_and_nothing_else():
     assert list(photos(data, MEGABYTE)) == [("a.jpg", b"one"), ("folder/b.png", b"two")]
 
 
+@pytest.mark.parametrize(("system", "encoding"), [(0, "cp866"), (3, "utf-8"), (19, "utf-8")])
+def test_a_name_without_the_flag_of_utf8_is_read_as_its_system_writes_it(system, encoding):
+    name = "рак кожи.jpg".encode(encoding)
+    entry = zipfile.ZipInfo("x" * len(name))
+    entry.create_system = system
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(entry, b"one")
+    data = buffer.getvalue().replace(entry.filename.encode(), name)
+    assert list(photos(data, MEGABYTE)) == [("рак кожи.jpg", b"one")]
+
+
 def test_a_photo_is_no_archive(photo):
     assert not archives.is_archive(photo)
 

@@ -6,6 +6,7 @@ import html
 import pytest
 
 from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS
+from app.i18n import LANGUAGES
 from model_store.classes import CLASSES, CODES, Group
 
 
@@ -30,3 +31,11 @@ def test_what_needs_a_doctor_says_by_when(english, lesion_class):
     go = english(CONDITIONS[lesion_class.code].go)
     weeks = {"MEL": "2 weeks", "SCC": "2 weeks", "BCC": "4 weeks", "AK": "4 weeks", "VASC": "4 weeks"}
     assert weeks.get(lesion_class.code, "See a doctor if") in go
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", CODES)
+def test_a_translated_medical_name_leaves_out_none_of_the_diagnoses_that_it_gathers(app, english, code, language):
+    medical_name = CONDITIONS[code].medical_name
+    with app.test_request_context(f"/{language}/"):
+        assert str(medical_name).count(", ") == english(medical_name).count(", ")

@@ -27,6 +27,7 @@ from tests.app.conftest import (
     STRANGE_URGENT,
     URGENT,
     WATCH,
+    SteadyEngine,
     encode,
     evidence_of,
     logits,
@@ -337,6 +338,24 @@ def test_the_operator_s_words_are_shown_as_text(make_app, photo):
     for page in (client.get("/en/about").text, client.get("/en/privacy").text, send(client, photo).text):
         assert html.escape(said) in page
         assert said not in page
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_the_privacy_page_says_whether_another_machine_sees_the_photo(make_app, remote):
+    engine = SteadyEngine(URGENT, name="remote" if remote else "steady")
+    page = text_of(make_app(engine=engine).test_client().get("/en/privacy").text)
+    assert ("to another machine, which the operator of this site has chosen" in page) == remote
+    assert ("to no other company or machine" in page) == (not remote)
+    assert ("in the memory of the server, and then forgotten" in page) == (not remote)
+    assert "On the pages for clinicians each file is sent as it is" in page
+
+
+def test_the_about_page_says_how_accessible_the_site_is_and_whom_to_tell_of_a_barrier(make_app):
+    page = text_of(make_app(operator="Clinic 7, help@example.org").test_client().get("/en/about").text)
+    assert "WCAG 2.2, level AA" in page
+    assert "no audit by people with disabilities has been made yet" in page
+    assert "please tell its operator: Clinic 7, help@example.org" in page
+    assert "please tell the operator of this site." in text_of(make_app().test_client().get("/en/about").text)
 
 
 def test_the_operator_s_line_about_local_care_is_in_the_page_s_language(make_app, photo):

@@ -3,6 +3,8 @@
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from app.i18n import DEFAULT_LANGUAGE, LANGUAGES
+
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 
 
@@ -27,6 +29,19 @@ def test_the_answer_is_accessible(visit, send_photo, colours):
     phone = visit()
     phone.page.emulate_media(color_scheme=colours)
     send_photo(phone)
+    assert violations(phone.page) == []
+
+
+@pytest.mark.parametrize("language", [language for language in LANGUAGES if language != DEFAULT_LANGUAGE])
+def test_the_pages_and_the_answer_are_accessible_in_the_other_languages_too(visit, send_photo, language):
+    phone = visit()
+    for path in ("", "conditions", "conditions/melanoma", "signs", "about", "privacy", "terms", "compare", "model",
+                 "clinician", "clinician/operating-points"):  # fmt: skip
+        phone.open(f"/{language}/{path}")
+        assert violations(phone.page) == [], path
+    send_photo(phone)
+    phone.page.locator(".languages").get_by_role("button", name=LANGUAGES[language]).click()
+    phone.page.locator(f'html[lang="{language}"] article.answer').wait_for()
     assert violations(phone.page) == []
 
 

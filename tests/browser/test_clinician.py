@@ -126,6 +126,20 @@ def test_an_archive_is_opened_in_the_browser_or_on_the_server(visit, send_series
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
+def test_names_in_an_archive_of_windows_are_read_in_its_code_page(visit, send_series, files, tmp_path, javascript):
+    name = "рак кожи.jpg".encode("cp866")
+    entry = zipfile.ZipInfo("x" * len(name))
+    entry.create_system = 0
+    archive = tmp_path / "visit.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr(entry, files[0].read_bytes())
+    archive.write_bytes(archive.read_bytes().replace(entry.filename.encode(), name))
+    window = visit(javascript=javascript)
+    send_series(window, sent=[archive, *files[1:]])
+    assert window.page.locator(".file-name").first.inner_text() == "1. рак кожи.jpg"
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
 def test_the_model_waits_for_the_reader_s_own_diagnosis(visit, send_series, javascript):
     window = visit(width=1280, javascript=javascript)
     send_series(window, own_first=True)
@@ -208,6 +222,51 @@ def test_the_table_is_read_in_another_language_without_sending_the_photos_again(
     assert window.page.locator("select.own").count() == 4
     assert window.page.locator("#rows img").count() == 4
     assert "letter.txt: Бұл файл" in window.page.locator("#failures").inner_text()
+    window.page.locator(".languages").get_by_role("button", name="Русский").click()
+    window.page.locator('html[lang="ru"] #rows tr').nth(3).wait_for()
+    assert window.page.locator("#rows img").count() == 4
+
+
+def test_a_later_photo_gets_a_number_and_a_place_of_its_own_whatever_failed_before(visit, send_series, files):
+    window = visit()
+    send_series(window, sent=files[::-1])  # the letter comes first
+    page = window.page
+    # As an older page numbered the rows: the failed file left a gap, which the next language keeps.
+    page.locator("#rows tr").last.locator('input[name="number"]').evaluate("field => { field.value = 5; }")
+    page.locator(".languages").get_by_role("link", name="Қазақша").click()
+    page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
+    page.locator("#photos").evaluate("form => { form.dataset.limit = 5; }")
+    for sent in (files[4], files[0]):  # the letter fails again, and its place is free again
+        page.locator('#photos input[type="file"]').set_input_files(sent)
+        page.locator('#photos button[type="submit"]').click()
+    page.locator("#rows tr").nth(4).wait_for()
+    numbers = [row.get_attribute("data-number") for row in page.locator("#rows tr").all()]
+    assert numbers == ["1", "2", "3", "5", "6"]
+    page.locator('#photos input[type="file"]').set_input_files(files[1])
+    page.locator('#photos button[type="submit"]').click()
+    page.locator("#failures li").nth(2).wait_for()
+    assert page.locator("#rows tr").count() == 5
+
+
+def test_a_row_that_comes_or_moves_leaves_the_focus_where_it_belongs(visit, send_series, files, tmp_path):
+    window = visit(width=1280)
+    send_series(window, own_first=True)
+    page = window.page
+    page.locator('select[name="order"]').select_option("malignancy")  # rows without an answer come last
+    page.locator("select.own").last.select_option("NV")
+    page.locator('#rows tr[data-number="4"] .ranked').first.wait_for()
+    assert page.evaluate("document.activeElement.closest('tr')?.dataset.number") == "4"
+    assert page.locator("#rows tr").first.get_attribute("data-number") == "4"
+
+    page.locator('select[name="order"]').select_option("name")
+    first = tmp_path / "A.jpg"
+    shutil.copy(files[0], first)
+    page.locator('#photos input[type="file"]').set_input_files(first)
+    page.locator('#photos button[type="submit"]').click()
+    page.locator("select.own").first.focus()
+    page.locator("#rows tr").nth(4).wait_for()
+    assert page.locator("#rows tr").first.get_attribute("data-name") == "a.jpg"
+    assert page.evaluate("document.activeElement.className") == "own"
 
 
 def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):

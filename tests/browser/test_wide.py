@@ -157,6 +157,16 @@ def test_what_was_sent_stays_numbered_and_is_not_sent_again(open_back):
     assert sorted(send(page, 2)) == ["back-1.jpg", "back-2.jpg"]
 
 
+def test_a_double_click_sends_every_lesion_once(open_back):
+    page = open_back().page
+    for x, y in SPOTS:
+        page.touchscreen.tap(*at(page, x, y))
+    page.locator('[data-wide="send"]').evaluate("button => { button.click(); button.click(); }")
+    page.locator("#rows tr").nth(2).wait_for()
+    page.get_by_text("Still to come: 0.").wait_for()
+    assert sorted(name for name, _, _ in page.evaluate("window.sent")) == ["back-1.jpg", "back-2.jpg", "back-3.jpg"]
+
+
 def test_an_enlarged_photo_lets_small_lesions_be_marked(open_back):
     page = open_back().page
     page.locator('[data-wide="zoom"]').fill("6")
