@@ -41,8 +41,8 @@ def strangeness(features: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: fewer lesions than that, or as `distances`.
 
-    Source: Grob and Bonerandi 1998, "The 'ugly duckling' sign", for the idea; the measure was chosen on validation
-    images of ISIC 2019 by `python -m training ugly_duckling`.
+    Source: Grob and Bonerandi 1998, "The 'ugly duckling' sign", for the idea. Cosine distance is the usual one between
+    pooled features and was not chosen among others; `python -m training ugly_duckling` only measures it.
     """
     if len(features) < MIN_LESIONS:
         raise ValueError(f"expected at least {MIN_LESIONS} lesions, got {len(features)}")

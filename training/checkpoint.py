@@ -106,4 +106,6 @@ def append_history(folder: Path, history: list[dict]) -> None:
     if file.exists():
         before = pd.read_csv(file)
         rows = pd.concat([before[~before.stage.isin(rows.stage)], rows])
-    rows.to_csv(file, index=False)
+    part = file.with_suffix(".part")
+    rows.to_csv(part, index=False)
+    part.replace(file)

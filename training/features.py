@@ -100,7 +100,10 @@ def of_photos(model_file: Path, photos: Sequence[np.ndarray], spec: InputSpec, f
         for start in tqdm(range(0, len(photos), _BATCH), desc="photos", unit="batch", mininterval=5)
     ]
     found = Answers(np.concatenate([p.logits for p in parts]), np.concatenate([p.features for p in parts]))
-    np.savez(file, logits=found.logits, features=found.features)
+    part = file.with_suffix(".part")
+    with part.open("wb") as stream:
+        np.savez(stream, logits=found.logits, features=found.features)
+    part.replace(file)
     return found
 
 

@@ -145,10 +145,13 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
             _train_epoch(stage, draws, model, trainer, state, progress)
             with _averaged(trainer):
                 answers = logits(model, draws.pixels, validation, recipe.input, stage.batch_size)
-            row = state.end_epoch(_validate(answers, draws.labels[validation], loss), trainer.optimizer)
-            progress.write(" ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "stage"))
-            for callback in callbacks:
-                callback.on_epoch_end(state.epoch - 1, _watched(row))
+                row = state.end_epoch(_validate(answers, draws.labels[validation], loss), trainer.optimizer)
+                progress.write(" ".join(f"{key} {value:.4g}" for key, value in row.items() if key != "stage"))
+                # Before the checkpoint: the last step may have spoiled the weights after its own loss was taken.
+                if len(validation) and not np.isfinite(row["val_loss"]):
+                    raise NotFiniteLoss(f"validation loss {row['val_loss']} in stage {stage.name}, epoch {state.epoch}")
+                for callback in callbacks:
+                    callback.on_epoch_end(state.epoch - 1, _watched(row))
             state.save(model, trainer.optimizer)
     _finish_stage(recipe, stage, model, trainer, folder, state)
 

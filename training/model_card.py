@@ -128,8 +128,9 @@ def _model(metadata: dict, report: dict) -> list[str]:
         f"diagnoses of ISIC 2019: {', '.join(f'{c.code} (ICD-10 {c.icd10})' for c in CLASSES)}. Starting weights: "
         f"{recipe['weights']}. Photos are brought to {recipe['input']['common_px']} px first (fit: "
         f"{recipe['input']['fit']}, {recipe['input']['resampling']}), then to {recipe['input']['size_px']} px; "
-        f"{_working_size(recipe)}. Keras {versions['keras']}, backend {versions['backend']}, commit "
-        f"{versions['commit']}.",
+        f"{_working_size(recipe)}. Trained with "
+        + ", then ".join(map(_versions, (versions, *versions.get("later", ()))))
+        + ".",
         *_averaged(recipe),
         _table(
             ("stage", "size", "epochs", "images an epoch", "highest learning rate", "share of phone photos"),
@@ -183,6 +184,10 @@ def _data(metadata: dict) -> list[str]:
         ),
         "Thumbnails (84 px) only train; those on another side are left out of everything.",
     ]
+
+
+def _versions(versions: dict) -> str:
+    return f"Keras {versions['keras']} on {versions['backend']} at commit {versions['commit']}"
 
 
 def _averaged(recipe: dict) -> list[str]:

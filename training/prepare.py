@@ -32,7 +32,7 @@ def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
     Args:
         folder: see `dataset.read`.
         spec: fit, common_px and resampling are used.
-        cache: keeps the arrays, `table.csv` (with the split) and `counts.json`.
+        cache: keeps the arrays, the split, the near-duplicates and `counts.json`.
         seed: of the split.
 
     Returns:
@@ -68,8 +68,11 @@ def _split(table: pd.DataFrame, array: np.ndarray, readable: np.ndarray, cache: 
     numbers = np.flatnonzero(readable)  # unreadable ones are all zero, and would be duplicates of each other
     duplicates = numbers[splits.near_duplicates(array[numbers] if len(numbers) < len(array) else array)]
     split = splits.assign(table, duplicates, seed).where(readable, "unreadable")
-    pd.DataFrame({"image": table.image, "split": split}).to_csv(file, index=False)
     pd.DataFrame(
         {"first": table.image.to_numpy()[duplicates[:, 0]], "second": table.image.to_numpy()[duplicates[:, 1]]}
     ).to_csv(cache / "near_duplicates.csv", index=False)
+    # Last, and whole or not at all: where the split is there, nothing above is done again.
+    part = file.with_suffix(".part")
+    pd.DataFrame({"image": table.image, "split": split}).to_csv(part, index=False)
+    part.replace(file)
     return split

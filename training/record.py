@@ -17,27 +17,53 @@ SPLIT = "split.csv"
 
 
 def start(recipe: Recipe, weights: str, folder: Path) -> None:
-    """Write down what runs on what, at its start; refuse a folder of another recipe."""
+    """Write down what runs on what, at its start; refuse a folder of another recipe or other starting weights.
+
+    What a run that goes on elsewhere runs on, such as another commit, goes under "later" in `versions.json`.
+    """
     file = folder / "recipe.json"
-    if file.exists():
-        recorded = json.loads(file.read_text())
-        same_weights = recorded.pop("weights") == Path(weights).name
-        # The size that the network works at, and which stages it is the mean of, may be chosen after training.
-        chosen = {"network_px": recipe.network_px, "average": recipe.average}
-        if not same_weights or from_dict({**recorded, **chosen}) != recipe:
-            raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
+    began_with = {"weights": Path(weights).name, "weights_sha256": _digest(weights)}
+    if not file.exists():
+        file.write_text(json.dumps({**began_with, **dataclasses.asdict(recipe)}, indent=2))
+        (folder / "versions.json").write_text(json.dumps(_versions(), indent=2))
         return
-    file.write_text(json.dumps({"weights": Path(weights).name, **dataclasses.asdict(recipe)}, indent=2))
+    recorded = json.loads(file.read_text())
+    same_weights = recorded.pop("weights") == began_with["weights"]
+    # A run from before this was recorded has no digest.
+    same_weights &= recorded.pop("weights_sha256", began_with["weights_sha256"]) == began_with["weights_sha256"]
+    # The size that the network works at, and which stages it is the mean of, may be chosen after training.
+    chosen = {"network_px": recipe.network_px, "average": recipe.average}
+    if not same_weights or from_dict({**recorded, **chosen}) != recipe:
+        raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
+    _note_versions(folder / "versions.json")
+
+
+def _versions() -> dict[str, str]:
     here = Path(__file__).parent
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False).stdout
-    versions = {
+    return {
         "python": platform.python_version(),
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
         "numpy": np.__version__,
         "commit": commit.strip() or "unknown",
     }
-    (folder / "versions.json").write_text(json.dumps(versions, indent=2))
+
+
+def _note_versions(file: Path) -> None:
+    recorded, now = json.loads(file.read_text()), _versions()
+    last = recorded.get("later", [recorded])[-1]
+    if any(last.get(key) != value for key, value in now.items()):
+        recorded.setdefault("later", []).append(now)
+        file.write_text(json.dumps(recorded, indent=2))
+
+
+def _digest(weights: str) -> str | None:
+    """Of the file with starting weights; None where they are named otherwise, such as "imagenet"."""
+    if not Path(weights).is_file():
+        return None
+    with Path(weights).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def data(table: pd.DataFrame, folder: Path) -> None:

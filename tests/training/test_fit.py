@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training import fit, network
+from training import fit, network, record
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 from training.draws import validation_rows
 
@@ -126,6 +126,30 @@ def test_a_folder_goes_on_when_a_field_with_a_default_came_to_recipes_since(smal
     del recorded["stages"][0]["augmentation"]["cutmix"]
     (tmp_path / "recipe.json").write_text(json.dumps(recorded))
     assert fit.run(recipe, data, tmp_path, "random") == last
+
+
+def test_a_run_that_goes_on_elsewhere_says_where_and_from_no_other_file_of_the_same_name(tmp_path):
+    weights = tmp_path / "stage.weights.npz"
+    weights.write_bytes(b"some")
+    record.start(RECIPE, str(weights), tmp_path)
+    record.start(RECIPE, str(weights), tmp_path)
+    versions = tmp_path / "versions.json"
+    began_with = json.loads(versions.read_text())
+    assert "later" not in began_with
+    versions.write_text(json.dumps({**began_with, "commit": "another"}))
+    for _ in range(2):
+        record.start(RECIPE, str(weights), tmp_path)
+    assert json.loads(versions.read_text())["later"] == [began_with]
+    weights.write_bytes(b"others")
+    with pytest.raises(ValueError, match="another recipe"):
+        record.start(RECIPE, str(weights), tmp_path)
+
+
+def test_weights_that_the_last_step_spoiled_are_not_kept(small_network, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(fit, "_validate", lambda *_: {"val_loss": np.nan})
+    with pytest.raises(fit.NotFiniteLoss, match="validation"):
+        fit.run(RECIPE, data, tmp_path, "random")
+    assert not list(tmp_path.glob("*.weights.npz"))
 
 
 def test_a_run_goes_on_only_with_the_labels_and_the_split_that_it_began_with(small_network, data, tmp_path):
