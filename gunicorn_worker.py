@@ -14,13 +14,26 @@ from selectors import EVENT_READ
 
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.message import Request
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_S = 10  # for the request line and all headers
 HEAD_BYTES = 65_536  # who sends so much without an end is cut off; a browser's are a few kilobytes
 BODY_S = 20  # for a body, and a second more for every
-BODY_BYTES_PER_S = 50_000  # 0.4 Mbit/s: a photo of 5 MB gets two minutes
+BODY_BYTES_PER_S = 50_000  # that came, whatever length was announced; 0.4 Mbit/s: a photo of 5 MB gets two minutes
 ANSWER_S = 60  # for taking the answer
+
+
+class CountingUnreader(SocketUnreader):
+    """What gunicorn reads a connection with, and how many bytes of the current body came through it."""
+
+    received = 0
+
+    def chunk(self, size_hint=None):
+        """Read once from the socket; called by the connection's thread alone."""
+        data = super().chunk(size_hint)
+        self.received += len(data)
+        return data
 
 
 class Connection(TConn):
@@ -31,6 +44,12 @@ class Connection(TConn):
         self.head = bytearray()  # what came of a request whose head is incomplete
         self.closed = False
 
+    def init(self):
+        """Make the parser, on the first request, and let it count what comes."""
+        if not self.initialized:
+            super().init()
+            self.parser.unreader = CountingUnreader(self.sock)
+
     def close(self, graceful=False):
         """Close it once; gracefully means to wait up to two seconds until the client has read everything."""
         if not self.closed:
@@ -40,13 +59,16 @@ class Connection(TConn):
 
 @dataclass(frozen=True)
 class _Deadline:
-    """When a thread must be done with reading or writing, monotonic seconds."""
+    """When a thread must be done with reading or writing, monotonic seconds; for a body, when nothing of it comes."""
 
     at: float
     request: Request | None = None  # whose body is read; nothing when another thing is waited for
 
     def is_over(self) -> bool:
-        return time.monotonic() > self.at and not (self.request and _is_read(self.request))
+        if self.request is None:
+            return time.monotonic() > self.at
+        earned_s = self.request.unreader.received / BODY_BYTES_PER_S
+        return time.monotonic() > self.at + earned_s and not _is_read(self.request)
 
 
 def _is_read(request: Request) -> bool:
@@ -113,7 +135,7 @@ class HardenedWorker(ThreadWorker):
             self.nr_conns -= 1
             conn.close()
             return
-        conn.init()  # makes the parser, on the first request
+        conn.init()
         conn.parser.unreader.unread(bytes(conn.head))
         self.enqueue_req(conn)
 
@@ -128,8 +150,8 @@ class HardenedWorker(ThreadWorker):
 
     def handle_request(self, req, conn):
         """Let the site answer, while the body must come at a pace."""
-        length = getattr(req.body.reader, "length", 0)
-        self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S + length / BODY_BYTES_PER_S, req)
+        req.unreader.received = 0
+        self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S, req)
         return super().handle_request(req, conn)
 
     def finish_request(self, conn, fs):
