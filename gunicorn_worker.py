@@ -8,6 +8,7 @@ import contextlib
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from selectors import EVENT_READ
@@ -18,6 +19,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_S = 10  # for the request line and all headers
+HEAD_END = b"\r\n\r\n"
 HEAD_BYTES = 65_536  # who sends so much without an end is cut off; a browser's are a few kilobytes
 BODY_S = 20  # for a body, and a second more for every
 BODY_BYTES_PER_S = 50_000  # that came, whatever length was announced; 0.4 Mbit/s: a photo of 5 MB gets two minutes
@@ -77,6 +79,14 @@ def _is_read(request: Request) -> bool:
     return reader.parser is None if isinstance(reader, ChunkedReader) else reader.length == 0
 
 
+def _leaves_half_a_head(conn: Connection, served: Future) -> bool:
+    """Whether the connection goes on, and a part of the next request's head was read already."""
+    if served.cancelled() or served.exception() or not served.result():
+        return False
+    rest = conn.parser.unreader.buf.getvalue()
+    return bool(rest) and HEAD_END not in rest
+
+
 class HardenedWorker(ThreadWorker):
     """`ThreadWorker` in which a client that sends or takes a byte now and then is cut off."""
 
@@ -112,9 +122,9 @@ class HardenedWorker(ThreadWorker):
         self.keepalived_conns.remove(conn)
         self._await_head(conn)
 
-    def _await_head(self, conn):
+    def _await_head(self, conn, begun=b""):
         conn.timeout = time.monotonic() + HEAD_S
-        conn.head.clear()
+        conn.head[:] = begun
         self.pending_conns.append(conn)  # `murder_pending` closes those whose time is over
         self.poller.register(conn.sock, EVENT_READ, partial(self._collect_head, conn))
 
@@ -126,7 +136,7 @@ class HardenedWorker(ThreadWorker):
         except OSError:  # the client reset the connection
             data = b""
         conn.head += data
-        whole = b"\r\n\r\n" in conn.head
+        whole = HEAD_END in conn.head
         if data and not whole and len(conn.head) < HEAD_BYTES:
             return
         self.poller.unregister(client)
@@ -155,9 +165,13 @@ class HardenedWorker(ThreadWorker):
         return super().handle_request(req, conn)
 
     def finish_request(self, conn, fs):
-        """Close the connection, or keep it for the next request."""
+        """Close the connection, or keep it for the next request, whose beginning may have come already."""
         self._deadlines.pop(conn, None)
-        super().finish_request(conn, fs)
+        if _leaves_half_a_head(conn, fs):  # gunicorn would let a thread wait for the rest
+            conn.sock.setblocking(False)
+            self._await_head(conn, conn.parser.unreader.take_buffered())
+        else:
+            super().finish_request(conn, fs)
 
     def murder_pending(self):
         """Cut off who is too slow; gunicorn's main loop calls this every second."""

@@ -118,6 +118,21 @@ def test_a_connection_serves_many_requests_even_sent_at_once(port):
         read_until(connection, b"got 3")
 
 
+def test_half_a_head_behind_an_answered_request_holds_no_thread_and_is_served_once_it_is_whole(port):
+    whole = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with clients(port, 2 * THREADS, whole + whole[:6]) as connections:
+        for connection in connections:
+            read_until(connection, b"got 0")
+        time.sleep(0.2)
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 1
+        first, *others = connections
+        first.sendall(whole[6:])
+        read_until(first, b"got 0")
+        assert all(map(is_cut_off, others))
+
+
 @pytest.mark.parametrize("how", [b"Content-Length: 1000", b"Content-Length: 100000000", b"Transfer-Encoding: chunked"])
 def test_a_body_that_trickles_gives_its_thread_back(port, how):
     with clients(port, THREADS, b"POST / HTTP/1.1\r\nHost: a\r\n" + how + b"\r\n\r\n") as connections:
