@@ -128,6 +128,22 @@ def test_an_archive_is_opened_and_what_is_wrong_in_it_is_listed(make_client, pho
     assert "bad.zip : The archive cannot be opened" in page
 
 
+def test_all_archives_of_a_form_share_one_budget_and_each_that_passes_it_is_told_once(make_client, photos, monkeypatch):
+    monkeypatch.setattr(clinician, "UNPACKED_FACTOR", 1)
+    client, buffer = make_client(max_upload_mb=1), io.BytesIO()
+    share = client.application.config["MAX_CONTENT_LENGTH"] // 4
+    content = (np.random.default_rng(0).bytes(30_000) * 100)[:share]  # packed it takes little more than 30 kB
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.txt", content)
+    archives = dict.fromkeys(("first.zip", "second.zip", "third.zip"), buffer.getvalue())
+    page = send_files(client, {**archives, "a.jpg": photos["ISIC_0.jpg"]}).text
+    listed = re.findall(r"<li><strong>([^<]+)</strong>: ([^<]+)<", page)
+    assert [name for name, _ in listed] == ["0.txt", "1.txt", "2.txt", "3.txt", "second.zip", "third.zip"]
+    assert {reason for name, reason in listed if name.endswith("zip")} == {"The archive holds too much"}
+    assert "1. a.jpg" in text_of(page)
+
+
 def test_a_form_without_photos_is_explained(make_client):
     assert send_files(make_client(), {}).status_code == 400
 
