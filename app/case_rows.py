@@ -141,7 +141,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
         urgent_order=-1.0 if hidden else round(prediction.urgent_risk, 6),
         points=points,
         remarks=remarks,
-        cannot_judge=bool(case.severe),
+        cannot_judge=case.cannot_be_judged,
         asked=own_first,
         own=item.own,
         own_name=answer_name(item.own),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fhir.resources.R4B.bundle import Bundle as FhirBundle
 from fhirclient.models.bundle import Bundle as FhirR4Bundle
+from PIL import Image
 from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
@@ -21,7 +22,7 @@ from app.exports import pdf, tables
 from app.i18n import LANGUAGES
 from model_store.classes import CODES
 from model_store.classifier import Classifier
-from tests.app.conftest import SOON, URGENT, WATCH, SteadyEngine, encode, token
+from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, send, token
 from tests.app.test_patient import ROOT, assert_is_whole, text_of
 
 URL = "/en/clinician"
@@ -478,6 +479,36 @@ def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_m
             assert "not a diagnosis" in resource["conclusion"]
             codes = [one["code"] for concept in resource["conclusionCode"] for one in concept["coding"]]
             assert {"C43", "8720/3"} <= {*codes}
+
+
+def pdf_text(data: bytes) -> str:
+    return "".join(page.extract_text() for page in PdfReader(io.BytesIO(data)).pages)
+
+
+@pytest.mark.parametrize(
+    ("answering", "file", "cannot"),
+    [
+        (STRANGE, None, True), (STRANGE_URGENT, None, False), (WATCH, None, False),
+        (URGENT, encode(Image.new("RGB", (400, 300))), True),
+    ],
+    ids=["strange", "strange and urgent", "good", "dark and urgent"],
+)  # fmt: skip
+def test_the_clinician_is_told_of_the_same_photos_as_the_patient_that_they_cannot_be_judged(
+    make_client, photos, answering, file, cannot
+):
+    client, told = make_client(answering=answering), "This photo cannot be judged."
+    content = file or photos["ISIC_0.jpg"]
+    assert (told in send(client, content).text) is cannot
+    carried = series(client, {"a.jpg": content})
+    assert (told in post(client, URL, *carried).text) is cannot
+    assert (told in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)) is cannot
+    pair = [(name, value) for name, value in carried if name in ("case", "detail")]
+    assert (told in pdf_text(post(client, f"{URL}/lesion.pdf", *pair).data)) is cannot
+    content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
+    assert FhirR4Bundle(content, strict=True).as_json() == content
+    (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
+    assert (told in report["conclusion"]) is cannot
+    assert ("conclusionCode" in report) is not cannot
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
