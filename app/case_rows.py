@@ -91,7 +91,6 @@ class CaseRow:
     points: tuple[Point, ...]
     remarks: tuple[str, ...]
     cannot_judge: bool
-    asked: bool
     own: str
     own_name: str
     agrees: bool
@@ -142,7 +141,6 @@ def row(item: Item, own_first: bool) -> CaseRow:
         points=points,
         remarks=remarks,
         cannot_judge=case.cannot_be_judged,
-        asked=own_first,
         own=item.own,
         own_name=answer_name(item.own),
         agrees=item.own == top,

@@ -196,6 +196,17 @@ def test_the_model_is_silent_until_the_reader_has_answered(make_client, photos):
     assert "Your diagnosis and the model's first are the same: 1 of 1." in text_of(answered)
 
 
+def test_a_diagnosis_stays_with_its_photo_where_the_reader_was_asked_for_some_alone(make_client, photos):
+    client = make_client(answering=WATCH)
+    carried = series(client, {name: photos[name] for name in ("ISIC_0.jpg", "ISIC_1.jpg")})
+    page = post(client, URL, *carried, ("own", ""), ("own", "MEL")).text
+    assert fields_of(page, "own") == ["", "MEL"]
+    asked = post(client, URL, *carried, ("own_first", "1"), ("own", ""), ("own", "MEL")).text
+    first, second = re.findall(r'<tr role="row" id="photo-.*?</tr>', asked, re.DOTALL)
+    assert 'select name="own"' in first
+    assert (fields_of(first, "own"), fields_of(second, "own")) == ([], ["MEL"])  # the choice is the first one's field
+
+
 def test_the_script_reveals_one_row_and_asks_for_the_summary(make_client, photos):
     client = make_client(answering=WATCH)
     page = send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, own_first="1").text
