@@ -246,6 +246,9 @@ def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_clien
     assert overlays[0] != overlays[1]
     assert "not why" in text_of(top.text)
     assert all(f"{code}: logit, probability" in text_of(top.text) for code in CODES)
+    assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis), 0.300000" in (
+        text_of(top.text)
+    )
 
 
 def assert_is_whole_but_images(page: str) -> None:
