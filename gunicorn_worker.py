@@ -8,19 +8,34 @@ import contextlib
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from selectors import EVENT_READ
 
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.message import Request
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 HEAD_S = 10  # for the request line and all headers
+HEAD_END = b"\r\n\r\n"
 HEAD_BYTES = 65_536  # who sends so much without an end is cut off; a browser's are a few kilobytes
 BODY_S = 20  # for a body, and a second more for every
-BODY_BYTES_PER_S = 50_000  # 0.4 Mbit/s: a photo of 5 MB gets two minutes
+BODY_BYTES_PER_S = 50_000  # that came, whatever length was announced; 0.4 Mbit/s: a photo of 5 MB gets two minutes
 ANSWER_S = 60  # for taking the answer
+
+
+class CountingUnreader(SocketUnreader):
+    """What gunicorn reads a connection with, and how many bytes of the current body came through it."""
+
+    received = 0
+
+    def chunk(self, size_hint=None):
+        """Read once from the socket; called by the connection's thread alone."""
+        data = super().chunk(size_hint)
+        self.received += len(data)
+        return data
 
 
 class Connection(TConn):
@@ -31,6 +46,12 @@ class Connection(TConn):
         self.head = bytearray()  # what came of a request whose head is incomplete
         self.closed = False
 
+    def init(self):
+        """Make the parser, on the first request, and let it count what comes."""
+        if not self.initialized:
+            super().init()
+            self.parser.unreader = CountingUnreader(self.sock)
+
     def close(self, graceful=False):
         """Close it once; gracefully means to wait up to two seconds until the client has read everything."""
         if not self.closed:
@@ -40,19 +61,30 @@ class Connection(TConn):
 
 @dataclass(frozen=True)
 class _Deadline:
-    """When a thread must be done with reading or writing, monotonic seconds."""
+    """When a thread must be done with reading or writing, monotonic seconds; for a body, when nothing of it comes."""
 
     at: float
     request: Request | None = None  # whose body is read; nothing when another thing is waited for
 
     def is_over(self) -> bool:
-        return time.monotonic() > self.at and not (self.request and _is_read(self.request))
+        if self.request is None:
+            return time.monotonic() > self.at
+        earned_s = self.request.unreader.received / BODY_BYTES_PER_S
+        return time.monotonic() > self.at + earned_s and not _is_read(self.request)
 
 
 def _is_read(request: Request) -> bool:
     """Whether the body was read to its end: then it is the model that is waited for, which has its own deadline."""
     reader = request.body.reader
     return reader.parser is None if isinstance(reader, ChunkedReader) else reader.length == 0
+
+
+def _leaves_half_a_head(conn: Connection, served: Future) -> bool:
+    """Whether the connection goes on, and a part of the next request's head was read already."""
+    if served.cancelled() or served.exception() or not served.result():
+        return False
+    rest = conn.parser.unreader.buf.getvalue()
+    return bool(rest) and HEAD_END not in rest
 
 
 class HardenedWorker(ThreadWorker):
@@ -90,9 +122,9 @@ class HardenedWorker(ThreadWorker):
         self.keepalived_conns.remove(conn)
         self._await_head(conn)
 
-    def _await_head(self, conn):
+    def _await_head(self, conn, begun=b""):
         conn.timeout = time.monotonic() + HEAD_S
-        conn.head.clear()
+        conn.head[:] = begun
         self.pending_conns.append(conn)  # `murder_pending` closes those whose time is over
         self.poller.register(conn.sock, EVENT_READ, partial(self._collect_head, conn))
 
@@ -104,7 +136,7 @@ class HardenedWorker(ThreadWorker):
         except OSError:  # the client reset the connection
             data = b""
         conn.head += data
-        whole = b"\r\n\r\n" in conn.head
+        whole = HEAD_END in conn.head
         if data and not whole and len(conn.head) < HEAD_BYTES:
             return
         self.poller.unregister(client)
@@ -113,7 +145,7 @@ class HardenedWorker(ThreadWorker):
             self.nr_conns -= 1
             conn.close()
             return
-        conn.init()  # makes the parser, on the first request
+        conn.init()
         conn.parser.unreader.unread(bytes(conn.head))
         self.enqueue_req(conn)
 
@@ -128,14 +160,18 @@ class HardenedWorker(ThreadWorker):
 
     def handle_request(self, req, conn):
         """Let the site answer, while the body must come at a pace."""
-        length = getattr(req.body.reader, "length", 0)
-        self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S + length / BODY_BYTES_PER_S, req)
+        req.unreader.received = 0
+        self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S, req)
         return super().handle_request(req, conn)
 
     def finish_request(self, conn, fs):
-        """Close the connection, or keep it for the next request."""
+        """Close the connection, or keep it for the next request, whose beginning may have come already."""
         self._deadlines.pop(conn, None)
-        super().finish_request(conn, fs)
+        if _leaves_half_a_head(conn, fs):  # gunicorn would let a thread wait for the rest
+            conn.sock.setblocking(False)
+            self._await_head(conn, conn.parser.unreader.take_buffered())
+        else:
+            super().finish_request(conn, fs)
 
     def murder_pending(self):
         """Cut off who is too slow; gunicorn's main loop calls this every second."""

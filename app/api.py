@@ -30,10 +30,10 @@ class SourceUnknown(ModelStoreError):
 
 
 class TooManyPhotos(ModelStoreError):
-    """The form holds more photos than one request may."""
+    """The form holds more photos than one request may, which is `most`."""
 
-    def __init__(self) -> None:
-        super().__init__("too_many_photos", limit=openapi.MAX_PHOTOS)
+    def __init__(self, most: int) -> None:
+        super().__init__("too_many_photos", limit=most)
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def _photos(most: int) -> list[bytes]:
     if not files:
         raise MissingPhoto()
     if len(files) > most:
-        raise TooManyPhotos()
+        raise TooManyPhotos(most)
     return [file.stream.read() for file in files]
 
 

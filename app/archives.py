@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from model_store.errors import PhotoError
 
@@ -15,7 +16,15 @@ _UNIX_SYSTEMS = (3, 19)  # Unix and macOS
 
 
 class ArchiveError(PhotoError):
-    """The archive cannot be opened; its sender can mend it."""
+    """The archive cannot be opened, or not to its end; its sender can mend it."""
+
+
+@dataclass
+class Budget:
+    """What all archives of one request may still hold together; `photos` takes from it."""
+
+    bytes: int
+    entries: int = MAX_ENTRIES
 
 
 def is_archive(data: bytes) -> bool:
@@ -23,29 +32,30 @@ def is_archive(data: bytes) -> bool:
     return data.startswith(b"PK\x03\x04")
 
 
-def photos(data: bytes, limit_bytes: int) -> Iterator[tuple[str, bytes | PhotoError]]:
+def photos(data: bytes, budget: Budget) -> Iterator[tuple[str, bytes | PhotoError]]:
     """Give each file of an archive by its name: its bytes, or why it cannot be had.
 
     Folders, and what macOS and Windows put beside photos, are left out.
 
     Args:
         data: the archive.
-        limit_bytes: what all its files together may unpack to; those after that are errors.
+        budget: how many entries it may list, and how much its files together may unpack to.
 
     Raises:
-        ArchiveError: `damaged_archive`; `archive_too_large` with `limit`, the most entries.
+        ArchiveError: `damaged_archive`; `archive_too_large` with `limit`, the most entries: before the first file, or
+            in place of the one with which the budget is spent and of all after it.
     """
     # Counted by their signature, since reading a list of a few hundred thousand takes many seconds.
-    if data.count(b"PK\x01\x02") > MAX_ENTRIES:
+    entries = data.count(b"PK\x01\x02")
+    if entries > budget.entries:
         raise ArchiveError("archive_too_large", limit=MAX_ENTRIES)
+    budget.entries -= entries
     try:
         with zipfile.ZipFile(io.BytesIO(data), metadata_encoding=_CODE_PAGE) as archive:
-            left = limit_bytes
-            for entry in archive.infolist():
-                if _is_photo(entry):
-                    content = _read(archive, entry, left)
-                    left -= len(content) if isinstance(content, bytes) else 0
-                    yield _name(entry), content
+            if _overlap(archive):
+                raise ArchiveError("damaged_archive")
+            for entry in filter(_is_photo, archive.infolist()):
+                yield _name(entry), _read(archive, entry, budget)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         raise ArchiveError("damaged_archive") from error
 
@@ -57,18 +67,32 @@ def _name(entry: zipfile.ZipInfo) -> str:
     return entry.filename.encode(_CODE_PAGE).decode("utf-8", "replace")
 
 
+def _overlap(archive: zipfile.ZipFile) -> bool:
+    """Whether entries share bytes, as those of a bomb do; Python refuses that from 3.11.8 on."""
+    entries = sorted(archive.infolist(), key=lambda entry: entry.header_offset)
+    ends = [*(entry.header_offset for entry in entries[1:]), archive.start_dir]
+    return any(
+        entry.header_offset + zipfile.sizeFileHeader + entry.compress_size > end
+        for entry, end in zip(entries, ends, strict=False)  # an empty archive has one end too many
+    )
+
+
 def _is_photo(entry: zipfile.ZipInfo) -> bool:
     parts = entry.filename.split("/")
     hidden = parts[0] == "__MACOSX" or parts[-1].startswith(".") or parts[-1].lower() == "thumbs.db"
     return not entry.is_dir() and not hidden
 
 
-def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limit_bytes: int) -> bytes | PhotoError:
+def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> bytes | PhotoError:
     # What the archive states is checked first; `read` then stops there, and a wrong statement fails its checksum.
     if entry.flag_bits & 0x1 or entry.compress_type not in _METHODS:
         return PhotoError("damaged_archive")
-    if entry.file_size > limit_bytes or entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
+    if entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
         return PhotoError("archive_too_large", limit=MAX_ENTRIES)
+    if entry.file_size > budget.bytes:
+        budget.bytes = 0
+        raise ArchiveError("archive_too_large", limit=MAX_ENTRIES)
+    budget.bytes -= entry.file_size
     try:
         return archive.read(entry)
     except Exception:  # on hostile bytes the unpacker raises whatever comes

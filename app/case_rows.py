@@ -91,7 +91,6 @@ class CaseRow:
     points: tuple[Point, ...]
     remarks: tuple[str, ...]
     cannot_judge: bool
-    asked: bool
     own: str
     own_name: str
     agrees: bool
@@ -141,8 +140,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
         urgent_order=-1.0 if hidden else round(prediction.urgent_risk, 6),
         points=points,
         remarks=remarks,
-        cannot_judge=bool(case.severe),
-        asked=own_first,
+        cannot_judge=case.cannot_be_judged,
         own=item.own,
         own_name=answer_name(item.own),
         agrees=item.own == top,

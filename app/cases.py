@@ -14,7 +14,8 @@ import numpy as np
 from flask import current_app
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from app import judging
+from app import advice, judging
+from app.advice import Level
 from app.answers import LIFETIME_S, AnswerExpired, read_evidence, read_issues, read_source
 from model_store.classes import CODES
 from model_store.prediction import Calibration, Evidence, Prediction, pooled
@@ -55,6 +56,12 @@ class Case:
     def calibration(self) -> Calibration:
         """The one that `prediction` rests on."""
         return current_app.extensions["classifier"].bundle.calibrations[self.said_source or self.evidence.source]
+
+    @property
+    def cannot_be_judged(self) -> bool:
+        """By the rule of the patient's page, where it was asked for the answer in spite of mild issues."""
+        given = advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration, anyway=True)
+        return given.level is Level.CANNOT_JUDGE
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ blueprint = Blueprint("clinician", __name__, url_prefix=f"/<any({','.join(LANGUA
 
 LIMIT = 50  # photos of a series that the browser sends one by one
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
-UNPACKED_FACTOR = 5  # how much larger an archive's content may be than an upload
+UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
 
 
 @blueprint.url_value_preprocessor
@@ -189,8 +189,11 @@ def lesion_pdf() -> Response:
 
 
 def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
-    """Name and content of each photo in the form, those inside archives among them; or what is wrong with it."""
-    limit_bytes = UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"]
+    """Name and content of each photo in the form, those inside archives among them; or what is wrong with it.
+
+    All archives share one budget; one that passes it is told once, and not read on.
+    """
+    budget = archives.Budget(UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"])
     for file in request.files.getlist("photo"):
         if not file.filename:
             continue
@@ -199,7 +202,7 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
             yield file.filename, data
             continue
         try:
-            yield from archives.photos(data, limit_bytes)
+            yield from archives.photos(data, budget)
         except PhotoError as error:
             yield file.filename, error
 

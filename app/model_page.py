@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from app import versions, wording
 from app.conditions import CONDITIONS
-from app.i18n import LANGUAGES
+from app.i18n import LANGUAGES, percent_in_tenths
 from model_store.bundle import CARD, DOCUMENT, FIGURES, Bundle
 from model_store.classes import CODES
 
@@ -217,14 +217,14 @@ def _classes(figures: dict) -> Table:
 def _operating_points(figures: dict) -> Table:
     return Table(
         gettext("Thresholds"),
-        gettext("“urgent” and “soon” decide the advice: the first on melanoma and squamous cell carcinoma, the second "
+        gettext("“Urgent” and “Soon” decide the advice: the first on melanoma and squamous cell carcinoma, the second "
                 "on all of malignancy. Sensitivity is the share of those that reach the threshold; specificity is the "
                 "share of the others that do not."),
         (gettext("Name"), gettext("Threshold"), gettext("Sensitivity"), gettext("Specificity")),
         tuple(
             (
-                point["name"],
-                format_percent(point["threshold"], "#,##0.0%"),
+                str(wording.point(point["name"])),
+                percent_in_tenths(point["threshold"]),
                 " ".join(filter(None, (_percent(point["sensitivity"]), _interval(point["sensitivity"])))),
                 " ".join(filter(None, (_percent(point["specificity"]), _interval(point["specificity"])))),
             )
@@ -304,7 +304,7 @@ def _subgroup(heading: str, parts: dict) -> Table:
         for part, figures in parts.items()
     )
     head = (gettext("Group"), gettext("Photos"), gettext("Sensitivity"), gettext("Specificity"))
-    note = gettext("Sensitivity and specificity of the advice to see a doctor (threshold “soon”).")
+    note = gettext("Sensitivity and specificity of the advice to see a doctor (threshold “Soon”).")
     return Table(gettext("For whom: %(heading)s", heading=_SUBGROUPS.get(heading, heading)), note, head, rows)
 
 

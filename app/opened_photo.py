@@ -88,8 +88,8 @@ def _numbers(case: cases.Case) -> tuple[tuple[str, str], ...]:
     ]
     rows += [
         (
-            gettext("Operating point %(name)s: risk, threshold", name=point.name),
-            f"{point.risk}, {point.threshold:.6f}",
+            gettext("Operating point “%(name)s”: risk, threshold", name=wording.point(point.name)),
+            f"{wording.RISKS[point.risk]}, {point.threshold:.6f}",
         )
         for point in calibration.operating_points
     ]

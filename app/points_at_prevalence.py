@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import current_app
-from flask_babel import format_decimal, format_percent, gettext
+from flask_babel import format_decimal, gettext
 
 from app import wording
 from app.case_rows import Choice, model_name
-from app.i18n import current_language
+from app.i18n import percent_in_tenths
 from app.operating_points import CurvePoint, Measured, curve, predictive_values
 from app.operating_points import measured as of_report
 from model_store.prediction import SOURCES
@@ -188,6 +188,4 @@ def _percent(text: str) -> float:
 
 
 def _tenths(share: float | None) -> str:
-    if share is None:
-        return "–"
-    return format_percent(share, format="#,##0.0\N{NO-BREAK SPACE}%" if current_language() == "ru" else "#,##0.0%")
+    return "–" if share is None else percent_in_tenths(share)

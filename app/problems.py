@@ -12,7 +12,6 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from app import limits, observability, uploads
-from app.inference import Overloaded
 from model_store.errors import ModelStoreError
 
 logger = logging.getLogger(__name__)
@@ -172,6 +171,8 @@ PROBLEMS = {
     ),
 }  # fmt: skip
 
+# After a failure of the model: a full queue knows better, and an inference server is left alone for as long.
+RETRY_S = 10
 _CODE_OF_STATUS = {
     401: "token_wrong", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests",
 }  # fmt: skip
@@ -200,8 +201,8 @@ def _answer_expected(error: ModelStoreError) -> Response:
     if error.code not in PROBLEMS:
         return _answer_unexpected(error)
     response = _answer(error.code, error.details)
-    if isinstance(error, Overloaded):
-        response.headers["Retry-After"] = str(error.details["seconds"])
+    if response.status_code == 503:
+        response.headers["Retry-After"] = str(error.details.get("seconds", RETRY_S))
     return response
 
 

@@ -97,7 +97,8 @@ async function answer(photo) {
       addRow(reply.body, photo.marked);
       return;
     }
-    const busy = reply && [429, 503].includes(reply.status) && reply.retryAfter;
+    const broken = ["engine_failed", "deadline_exceeded"].includes(reply?.code); // its reader decides on another try
+    const busy = reply && [429, 503].includes(reply.status) && reply.retryAfter && !broken;
     if (!busy || attempt === MAX_TRIES) {
       photo.place.element.remove();
       const mayRetry = !reply || reply.status >= 500 || reply.status === 429;

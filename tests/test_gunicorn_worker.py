@@ -118,7 +118,22 @@ def test_a_connection_serves_many_requests_even_sent_at_once(port):
         read_until(connection, b"got 3")
 
 
-@pytest.mark.parametrize("how", [b"Content-Length: 1000", b"Transfer-Encoding: chunked"])
+def test_half_a_head_behind_an_answered_request_holds_no_thread_and_is_served_once_it_is_whole(port):
+    whole = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    with clients(port, 2 * THREADS, whole + whole[:6]) as connections:
+        for connection in connections:
+            read_until(connection, b"got 0")
+        time.sleep(0.2)
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 1
+        first, *others = connections
+        first.sendall(whole[6:])
+        read_until(first, b"got 0")
+        assert all(map(is_cut_off, others))
+
+
+@pytest.mark.parametrize("how", [b"Content-Length: 1000", b"Content-Length: 100000000", b"Transfer-Encoding: chunked"])
 def test_a_body_that_trickles_gives_its_thread_back(port, how):
     with clients(port, THREADS, b"POST / HTTP/1.1\r\nHost: a\r\n" + how + b"\r\n\r\n") as connections:
         until = time.monotonic() + 2
@@ -130,6 +145,15 @@ def test_a_body_that_trickles_gives_its_thread_back(port, how):
         assert answer.endswith(b"got 0")
         assert seconds < 5
         assert all(map(is_cut_off, connections))
+
+
+def test_a_body_that_comes_at_the_pace_may_take_longer_than_the_first_seconds(port):
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 500000\r\n\r\n"
+    with clients(port, 1, head) as (connection,):
+        for _ in range(50):
+            connection.sendall(bytes(10_000))
+            time.sleep(0.1)
+        read_until(connection, b"got 500000")
 
 
 def test_who_waits_for_a_slow_answer_is_not_cut_off(port):

@@ -124,8 +124,6 @@ def _observation(item: Item, code: str, device_url: str, issued: str) -> dict:
 
 
 def _report(item: Item, results: Sequence[str], issued: str) -> dict:
-    prediction = item.case.prediction
-    in_set = [CLASSES[CODES.index(code)] for code in prediction.prediction_set]
     report = {
         "resourceType": "DiagnosticReport",
         "meta": _BY_MACHINE,
@@ -133,10 +131,14 @@ def _report(item: Item, results: Sequence[str], issued: str) -> dict:
         "code": {"text": "Classification of a skin lesion's photo by a model"},
         "issued": issued,
         "result": [{"reference": url} for url in results],
-        "conclusion": f"{NOTICE} Prediction set at {item.case.calibration.set_coverage:.0%} coverage: "
-        f"{', '.join(prediction.prediction_set) or 'empty'}.",
     }
-    return report | ({"conclusionCode": [_concept(lesion_class) for lesion_class in in_set]} if in_set else {})
+    if item.case.cannot_be_judged:  # a code would stand in a record as if the photo had shown it
+        return report | {"conclusion": f"{NOTICE} This photo cannot be judged."}
+    in_set = item.case.prediction.prediction_set
+    conclusion = f"{NOTICE} Prediction set at {item.case.calibration.set_coverage:.0%} coverage: "
+    report |= {"conclusion": f"{conclusion}{', '.join(in_set) or 'empty'}."}
+    codes = [_concept(CLASSES[CODES.index(code)]) for code in in_set]
+    return report | ({"conclusionCode": codes} if codes else {})
 
 
 def _concept(lesion_class: LesionClass) -> dict:

@@ -110,6 +110,12 @@ def test_a_mistake_is_told_as_a_problem(make_app, photos, fields, path, status, 
     assert answer.json["request_id"] == answer.headers["X-Request-ID"]
 
 
+@pytest.mark.parametrize(("path", "limit"), [("/api/v1/answer", 1), ("/api/v1/answers", 20)])
+def test_who_sends_too_many_photos_is_told_how_many_there_may_be(make_app, path, limit):
+    answer = post(make_app(answering=WATCH).test_client(), *[b"a"] * (limit + 1), path=path)
+    assert answer.json["limit"] == limit
+
+
 def test_a_problem_comes_in_the_language_of_the_client(make_app):
     client = make_app(answering=WATCH).test_client()
     answers = {

@@ -6,7 +6,7 @@ import zipfile
 import pytest
 
 from app import archives
-from app.archives import ArchiveError, photos
+from app.archives import ArchiveError, Budget, photos
 from model_store.errors import PhotoError
 
 MEGABYTE = 1_000_000
@@ -25,7 +25,7 @@ def test_every_photo_comes_out_with_its_name_and_nothing_else():
         {"a.jpg": b"one", "folder/b.png": b"two", "folder/": b"", "__MACOSX/._a.jpg": b"x", ".DS_Store": b"x"}
     )
     assert archives.is_archive(data)
-    assert list(photos(data, MEGABYTE)) == [("a.jpg", b"one"), ("folder/b.png", b"two")]
+    assert list(photos(data, Budget(MEGABYTE))) == [("a.jpg", b"one"), ("folder/b.png", b"two")]
 
 
 @pytest.mark.parametrize(("system", "encoding"), [(0, "cp866"), (3, "utf-8"), (19, "utf-8")])
@@ -37,7 +37,7 @@ def test_a_name_without_the_flag_of_utf8_is_read_as_its_system_writes_it(system,
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(entry, b"one")
     data = buffer.getvalue().replace(entry.filename.encode(), name)
-    assert list(photos(data, MEGABYTE)) == [("рак кожи.jpg", b"one")]
+    assert list(photos(data, Budget(MEGABYTE))) == [("рак кожи.jpg", b"one")]
 
 
 def test_a_photo_is_no_archive(photo):
@@ -46,31 +46,52 @@ def test_a_photo_is_no_archive(photo):
 
 def test_an_entry_that_unpacks_to_far_more_than_it_takes_is_refused_without_unpacking():
     data = packed({"bomb.jpg": bytes(10 * MEGABYTE), "a.jpg": b"one"}, zipfile.ZIP_DEFLATED)
-    (_, bomb), (_, content) = photos(data, 100 * MEGABYTE)
+    (_, bomb), (_, content) = photos(data, Budget(100 * MEGABYTE))
     assert isinstance(bomb, PhotoError)
     assert bomb.code == "archive_too_large"
     assert content == b"one"
 
 
-def test_entries_beyond_the_limit_of_all_together_are_errors_by_name():
+def test_once_the_budget_of_bytes_is_spent_nothing_more_is_read_and_that_is_said_once():
     data = packed({"a.jpg": bytes(600), "b.jpg": bytes(600), "c.jpg": bytes(300)})
-    found = dict(photos(data, 1000))
-    assert isinstance(found["b.jpg"], PhotoError)
-    assert (len(found["a.jpg"]), len(found["c.jpg"])) == (600, 300)
+    budget, found = Budget(1000), []
+    with pytest.raises(ArchiveError, match="archive_too_large"):
+        found.extend(photos(data, budget))
+    assert [name for name, _ in found] == ["a.jpg"]
+    with pytest.raises(ArchiveError, match="archive_too_large"):
+        list(photos(packed({"d.jpg": b"one"}), budget))
+
+
+def test_the_lists_of_all_archives_share_one_budget():
+    data, budget = packed({f"{number}.jpg": b"one" for number in range(archives.MAX_ENTRIES - 10)}), Budget(MEGABYTE)
+    assert len(list(photos(data, budget))) == archives.MAX_ENTRIES - 10
+    with pytest.raises(ArchiveError, match="archive_too_large"):
+        list(photos(data, budget))
+    assert len(list(photos(packed({"a.jpg": b"one"}), budget))) == 1
+
+
+def test_entries_that_share_bytes_are_refused():
+    data = packed({"a.jpg": bytes(600), "b.jpg": bytes(600)})
+    start, end = data.index(b"PK\x01\x02"), data.rindex(b"PK\x05\x06")
+    second = data.rindex(b"PK\x01\x02")
+    twice = data[:second] + data[start:second] + data[end:]  # both names in the list lead to the first file
+    with pytest.raises(ArchiveError, match="damaged_archive"):
+        list(photos(twice, Budget(MEGABYTE)))
+    assert list(photos(packed({}), Budget(MEGABYTE))) == []
 
 
 def test_a_list_of_too_many_entries_is_refused_before_it_is_read(monkeypatch):
     data = packed({f"{number}.jpg": b"" for number in range(archives.MAX_ENTRIES + 1)})
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("the list is being read"))
     with pytest.raises(ArchiveError, match="archive_too_large"):
-        list(photos(data, MEGABYTE))
+        list(photos(data, Budget(MEGABYTE)))
 
 
 def test_an_entry_that_understates_its_size_is_damaged_and_never_read_past_what_it_states():
     data = bytearray(packed({"a.jpg": bytes(range(256)) * 40}, zipfile.ZIP_DEFLATED))
     at = data.rindex(b"PK\x01\x02") + 24
     data[at : at + 4] = (100).to_bytes(4, "little")
-    ((_, content),) = photos(bytes(data), MEGABYTE)
+    ((_, content),) = photos(bytes(data), Budget(MEGABYTE))
     assert isinstance(content, PhotoError)
 
 
@@ -78,13 +99,13 @@ def test_an_entry_that_understates_its_size_is_damaged_and_never_read_past_what_
 def test_a_cut_off_archive_is_damaged(cut):
     data = packed({"a.jpg": bytes(500)})
     with pytest.raises(ArchiveError, match="damaged_archive"):
-        list(photos(data[:cut], MEGABYTE))
+        list(photos(data[:cut], Budget(MEGABYTE)))
 
 
 def test_an_encrypted_entry_is_told_apart():
     data = bytearray(packed({"a.jpg": b"one"}))
     data[data.rindex(b"PK\x01\x02") + 8] |= 1
     data[6] |= 1
-    ((_, content),) = photos(bytes(data), MEGABYTE)
+    ((_, content),) = photos(bytes(data), Budget(MEGABYTE))
     assert isinstance(content, PhotoError)
     assert content.code == "damaged_archive"

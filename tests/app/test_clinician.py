@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from fhir.resources.R4B.bundle import Bundle as FhirBundle
 from fhirclient.models.bundle import Bundle as FhirR4Bundle
+from PIL import Image
 from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
@@ -21,7 +22,7 @@ from app.exports import pdf, tables
 from app.i18n import LANGUAGES
 from model_store.classes import CODES
 from model_store.classifier import Classifier
-from tests.app.conftest import SOON, URGENT, WATCH, SteadyEngine, encode, token
+from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, send, token
 from tests.app.test_patient import ROOT, assert_is_whole, text_of
 
 URL = "/en/clinician"
@@ -128,6 +129,22 @@ def test_an_archive_is_opened_and_what_is_wrong_in_it_is_listed(make_client, pho
     assert "bad.zip : The archive cannot be opened" in page
 
 
+def test_all_archives_of_a_form_share_one_budget_and_each_that_passes_it_is_told_once(make_client, photos, monkeypatch):
+    monkeypatch.setattr(clinician, "UNPACKED_FACTOR", 1)
+    client, buffer = make_client(max_upload_mb=1), io.BytesIO()
+    share = client.application.config["MAX_CONTENT_LENGTH"] // 4
+    content = (np.random.default_rng(0).bytes(30_000) * 100)[:share]  # packed it takes little more than 30 kB
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"{number}.txt", content)
+    archives = dict.fromkeys(("first.zip", "second.zip", "third.zip"), buffer.getvalue())
+    page = send_files(client, {**archives, "a.jpg": photos["ISIC_0.jpg"]}).text
+    listed = re.findall(r"<li><strong>([^<]+)</strong>: ([^<]+)<", page)
+    assert [name for name, _ in listed] == ["0.txt", "1.txt", "2.txt", "3.txt", "second.zip", "third.zip"]
+    assert {reason for name, reason in listed if name.endswith("zip")} == {"The archive holds too much"}
+    assert "1. a.jpg" in text_of(page)
+
+
 def test_a_form_without_photos_is_explained(make_client):
     assert send_files(make_client(), {}).status_code == 400
 
@@ -179,6 +196,17 @@ def test_the_model_is_silent_until_the_reader_has_answered(make_client, photos):
     assert "Your diagnosis and the model's first are the same: 1 of 1." in text_of(answered)
 
 
+def test_a_diagnosis_stays_with_its_photo_where_the_reader_was_asked_for_some_alone(make_client, photos):
+    client = make_client(answering=WATCH)
+    carried = series(client, {name: photos[name] for name in ("ISIC_0.jpg", "ISIC_1.jpg")})
+    page = post(client, URL, *carried, ("own", ""), ("own", "MEL")).text
+    assert fields_of(page, "own") == ["", "MEL"]
+    asked = post(client, URL, *carried, ("own_first", "1"), ("own", ""), ("own", "MEL")).text
+    first, second = re.findall(r'<tr role="row" id="photo-.*?</tr>', asked, re.DOTALL)
+    assert 'select name="own"' in first
+    assert (fields_of(first, "own"), fields_of(second, "own")) == ([], ["MEL"])  # the choice is the first one's field
+
+
 def test_the_script_reveals_one_row_and_asks_for_the_summary(make_client, photos):
     client = make_client(answering=WATCH)
     page = send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, own_first="1").text
@@ -218,6 +246,9 @@ def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_clien
     assert overlays[0] != overlays[1]
     assert "not why" in text_of(top.text)
     assert all(f"{code}: logit, probability" in text_of(top.text) for code in CODES)
+    assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis), 0.300000" in (
+        text_of(top.text)
+    )
 
 
 def assert_is_whole_but_images(page: str) -> None:
@@ -462,6 +493,36 @@ def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_m
             assert "not a diagnosis" in resource["conclusion"]
             codes = [one["code"] for concept in resource["conclusionCode"] for one in concept["coding"]]
             assert {"C43", "8720/3"} <= {*codes}
+
+
+def pdf_text(data: bytes) -> str:
+    return "".join(page.extract_text() for page in PdfReader(io.BytesIO(data)).pages)
+
+
+@pytest.mark.parametrize(
+    ("answering", "file", "cannot"),
+    [
+        (STRANGE, None, True), (STRANGE_URGENT, None, False), (WATCH, None, False),
+        (URGENT, encode(Image.new("RGB", (400, 300))), True),
+    ],
+    ids=["strange", "strange and urgent", "good", "dark and urgent"],
+)  # fmt: skip
+def test_the_clinician_is_told_of_the_same_photos_as_the_patient_that_they_cannot_be_judged(
+    make_client, photos, answering, file, cannot
+):
+    client, told = make_client(answering=answering), "This photo cannot be judged."
+    content = file or photos["ISIC_0.jpg"]
+    assert (told in send(client, content).text) is cannot
+    carried = series(client, {"a.jpg": content})
+    assert (told in post(client, URL, *carried).text) is cannot
+    assert (told in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)) is cannot
+    pair = [(name, value) for name, value in carried if name in ("case", "detail")]
+    assert (told in pdf_text(post(client, f"{URL}/lesion.pdf", *pair).data)) is cannot
+    content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
+    assert FhirR4Bundle(content, strict=True).as_json() == content
+    (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
+    assert (told in report["conclusion"]) is cannot
+    assert ("conclusionCode" in report) is not cannot
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

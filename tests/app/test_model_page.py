@@ -83,12 +83,27 @@ def test_a_clinician_reads_every_table(show):
     report = {"sets": {"dermoscopy": FULL}, "answers": {"dermoscopy": {"set": "a test split", "by_score": BY_SCORE}}}
     page = show(report)
     text = text_of(page)
-    for said in ("soon 12.3% 91% (0.85–0.96) 50%", "Melanoma 50 91% (0.85–0.96)", "Melanoma (MEL) 0 1 2 3 4 5 6 7",
+    for said in ("Soon 12.3% 91% (0.85–0.96) 50%", "Melanoma 50 91% (0.85–0.96)", "Melanoma (MEL) 0 1 2 3 4 5 6 7",
                  "under 30 70 91% (0.85–0.96)", "70 and over 4 – –", "anterior torso 80", "3 100 30 91% (0.85–0.96)",
                  "Melanoma 5% 7% 40"):  # fmt: skip
         assert said in text
     assert "33%" not in text  # a tenth with 9 photos
     assert re.findall("<circle .*?>", page.partition("plots")[2]) == ['<circle cx="5.0" cy="93.0" r="3.2"/>']
+
+
+@pytest.mark.parametrize(
+    ("language", "name", "threshold"),
+    [
+        ("ru", "Злокачественность, подобрана для чувствительности 90 процентов", "12,3 %"),
+        ("kk", "Қатерлілік, 90 пайыз сезімталдыққа таңдалған", "12,3%"),
+    ],
+)
+def test_operating_points_stand_in_the_reader_s_words_and_percents_in_one_form(show, language, name, threshold):
+    (soon,) = figures()["operating_points"]
+    page = show({"sets": {"dermoscopy": figures(operating_points=[soon, {**soon, "name": "malignancy_90"}])}}, language)
+    assert name in page
+    assert "malignancy_90" not in page
+    assert page.count(f">{threshold}<") == 2
 
 
 def test_the_card_is_shown_with_its_html_as_text(app, tmp_path):

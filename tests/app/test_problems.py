@@ -128,7 +128,7 @@ class FailingEngine:
 def test_an_engine_that_fails_is_our_fault_and_says_so(make_app, photo):
     client = make_app(engine=FailingEngine(EngineError("engine_failed"))).test_client()
     answer = send(client, photo)
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert_is_a_problem_page(answer, "The model could not answer")
 
 
@@ -150,7 +150,7 @@ def test_an_answer_that_comes_too_late_is_our_fault_and_says_so(make_app, photo,
     app = make_app(answering=WATCH)
     monkeypatch.setattr(app.extensions["inference"], "submit", give_up)
     answer = send(app.test_client(), photo)
-    assert answer.status_code == 503
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
     assert_is_a_problem_page(answer, "The answer took too long")
 
 

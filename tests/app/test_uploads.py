@@ -15,6 +15,7 @@ from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from app import uploads
 from app.uploads import MissingPhoto, UploadRequest, read_photo
 from tests.app.conftest import encode, send, token
 
@@ -149,6 +150,24 @@ def test_a_body_over_the_limit_is_read_to_its_end_unless_it_is_far_over(make_app
                          content_type="multipart/form-data; boundary=b")  # fmt: skip
     assert answer.status_code == 413
     assert body.left() == left
+
+
+class SlowBody(Body):
+    """A body of which each piece takes its time."""
+
+    def read(self, size=-1):
+        time.sleep(0.01)
+        return super().read(size)
+
+
+def test_a_refused_body_is_read_for_a_few_seconds_alone(make_app, monkeypatch):
+    monkeypatch.setattr(uploads, "DRAIN_S", 0.05)
+    body = SlowBody(b"x" * 4_000_000)
+    answer = make_app(max_upload_mb=1).test_client().post(
+        "/en/result", input_stream=body, content_length=4_000_000, content_type="multipart/form-data; boundary=b"
+    )  # fmt: skip
+    assert answer.status_code == 413
+    assert 0 < body.left() < 4_000_000
 
 
 def test_the_site_uses_the_request_class(app):
