@@ -25,6 +25,14 @@ _FIGURES = (
     ("Malignancy: sensitivity at specificity 0.70", ("malignancy_sensitivity_at_specificity_70",)),
 )
 
+# For each table of `choose`: the column that tells its rows apart, and what is compared.
+CHOICES = {
+    "size": ("network_px", "Side that the network works at, pixels"),
+    "fit": ("fit", "How a whole frame becomes a square"),
+    "flips": ("views", "Mirrored views of a photo at test time; each costs one more run of the network"),
+    "average": ("stages", "Stages whose weights are averaged"),
+}
+
 _INTENDED_USE = """To help a person decide whether and how soon to show a spot to a doctor, and to give clinicians a \
 ranked second look at it. Users are visitors with a phone photo and clinicians with a dermoscope; every answer leads \
 to a person, never around one.
@@ -372,12 +380,6 @@ def _gate(report: dict) -> list[str]:
 
 
 def _choices(choices: dict) -> list[str]:
-    titles = {
-        "size": ("network_px", "Side that the network works at, pixels"),
-        "fit": ("fit", "How a whole frame becomes a square"),
-        "flips": ("views", "Mirrored views of a photo at test time; each costs one more run of the network"),
-        "average": ("stages", "Stages whose weights are averaged"),
-    }
     if not choices:
         return []
     sections = [
@@ -386,7 +388,7 @@ def _choices(choices: dict) -> list[str]:
         "taken as equally common.",
     ]
     for name, rows in choices.items():
-        key, title = titles[name]
+        key, title = CHOICES[name]
         sections.append(
             _table(
                 (title, "photos", "images", "balanced accuracy, seven", "AUC, malignancy"),

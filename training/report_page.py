@@ -6,6 +6,7 @@ from pathlib import Path
 import jinja2
 
 from model_store.classes import CODES
+from training.model_card import CHOICES
 
 PAGE = "report.html"
 _TEMPLATE = Path(__file__).with_name(PAGE)
@@ -28,6 +29,7 @@ def write(report: dict, recipe: dict, folder: Path) -> Path:
         report=report,
         recipe=recipe,
         codes=CODES,
+        choices=CHOICES,
         plots={file.stem: _inline(file, "image/svg+xml") for file in sorted((folder / "figures").glob("*.svg"))},
         mistakes=_inline(folder / "worst_mistakes.jpg", "image/jpeg"),
     )

@@ -1,6 +1,7 @@
 import pytest
 
-from training import report_page
+from training import choose, report_page
+from training.model_card import CHOICES
 
 
 @pytest.mark.parametrize(
@@ -13,3 +14,7 @@ from training import report_page
 )
 def test_a_figure_stands_with_its_interval_where_it_has_one(measured, text):
     assert report_page.figure(measured) == text
+
+
+def test_every_choice_that_can_be_measured_has_a_title():
+    assert set(CHOICES) == set(choose.FILES)
