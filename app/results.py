@@ -86,8 +86,9 @@ class ResultPage:
 
     `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
     photo cannot be judged there are no `rows` and no `score`, and `confidence` and `frequency` are empty; `frequency`
-    also where too few test photos got this answer, or it was right for none of them. `site_remark` is for a place on
-    the body that the model hardly knows.
+    also where too few test photos got this answer, or it was right for none of them. `trust` says how far the
+    percentages held on test photos; empty where there were none. `site_remark` is for a place on the body that the
+    model hardly knows.
     """
 
     level: str
@@ -102,6 +103,7 @@ class ResultPage:
     rows: tuple[DiagnosisRow, ...]
     confidence: str
     frequency: tuple[str, ...]
+    trust: str
     score: Score | None
     source: LazyString
     photo_url: str
@@ -138,6 +140,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         rows=rows(read.prediction) if diagnosed else (),
         confidence=_confidence(read.prediction) if diagnosed else "",
         frequency=_frequency(read) if diagnosed else (),
+        trust=_trust(read) if diagnosed else "",
         score=_score(read) if diagnosed else None,
         source=wording.SOURCES[read.prediction.source],
         photo_url=answer.photo_url,
@@ -235,6 +238,19 @@ def _frequency(read: Judged) -> tuple[str, ...]:
         set=wording.test_set(counted["set"]),
     )
     return found, mix
+
+
+def _trust(read: Judged) -> str:
+    figures = read.bundle.report.get("sets", {}).get(read.prediction.source, {})
+    error = figures.get("calibration_error", {}).get("value")
+    if error is None:
+        return ""
+    return gettext(
+        "How far to trust the percentages: on %(n)s test photos, the stated percentage of the most likely diagnosis "
+        "and the share that came true differed by %(difference)s on average.",
+        n=format_decimal(figures["images"]),
+        difference=percent(error),
+    )
 
 
 def _score(read: Judged) -> Score:

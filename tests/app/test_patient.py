@@ -276,9 +276,10 @@ def test_site_and_package_prepare_a_photo_alike_bit_for_bit(app, photo):
     assert (seen[0][0] == expected).all()
 
 
-def with_report(make_app, answering, measured):
+def with_report(make_app, answering, measured, **report):
     app = make_app(answering=answering)
-    bundle = dataclasses.replace(app.extensions["classifier"].bundle, report={"answers": measured})
+    report = {"answers": measured, **report}
+    bundle = dataclasses.replace(app.extensions["classifier"].bundle, report=report)
     app.extensions["classifier"] = dataclasses.replace(app.extensions["classifier"], bundle=bundle)
     return app.test_client()
 

@@ -62,6 +62,15 @@ def test_the_score_stands_with_how_many_test_photos_with_it_were_malignant(make_
     assert "Of 1,200 test photos with this score, 900 were skin cancer or could become it." in page
 
 
+def test_how_far_the_percentages_held_on_test_photos_stands_below_them(make_app, photo):
+    sets = {"dermoscopy": {"images": 1294, "calibration_error": {"value": 0.037}}}
+    said = (
+        "on 1,294 test photos, the stated percentage of the most likely diagnosis and the share that came true differed"
+    )
+    assert f"{said} by 4% on average" in text_of(send(with_report(make_app, URGENT, {}, sets=sets), photo).text)
+    assert said not in text_of(send(with_report(make_app, URGENT, {}), photo).text)
+
+
 @pytest.mark.parametrize(
     "measured",
     [
