@@ -49,8 +49,8 @@ fuzz: $(VENV)/.dev ## Decode 20,000 damaged photos: each must be read or refused
 load: $(VENV)/.dev ## Ask the served site 10,000 times from 64 clients; writes benchmarks/load.json.
 	$(BIN)/python -m tests.load $(ARGS)
 
-screenshots: $(VENV)/.dev browser ## Take the pictures in docs/screenshots/ again, from the real pages.
-	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots
+screenshots: $(VENV)/.dev browser ## Take the pictures in docs/screenshots/ again, from the real pages: PHOTO=lesion.jpg.
+	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots --photo "$(PHOTO)"
 
 translations: $(VENV)/.serving ## Bring app/translations/ up to date with the English texts; new ones wait for a translator.
 	$(BIN)/pybabel --quiet extract --mapping app/babel.cfg --keywords _l --keywords lazy_gettext \

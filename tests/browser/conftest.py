@@ -16,6 +16,7 @@ QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 
 def pytest_addoption(parser):
     parser.addoption("--screenshots", type=Path, help="take the pictures of the documents again, into this folder")
+    parser.addoption("--photo", type=Path, help="send this photo instead of the drawn one, which a real model refuses")
 
 
 @dataclass
@@ -91,8 +92,10 @@ def visit(browser, site) -> Iterator:
 
 
 @pytest.fixture(scope="session")
-def photo_file(draw_photo, tmp_path_factory) -> Path:
-    """A drawn lesion as a phone's JPEG."""
+def photo_file(request, draw_photo, tmp_path_factory) -> Path:
+    """A drawn lesion as a phone's JPEG, or the photo that was given."""
+    if given := request.config.getoption("photo", None):
+        return given
     path = tmp_path_factory.mktemp("photos") / "lesion.jpg"
     draw_photo(size=(1600, 1200)).save(path, quality=90)
     return path
