@@ -50,6 +50,7 @@ load: $(VENV)/.dev ## Ask the served site 10,000 times from 64 clients; writes b
 	$(BIN)/python -m tests.load $(ARGS)
 
 screenshots: $(VENV)/.dev browser ## Take the pictures in docs/screenshots/ again, from the real pages: PHOTO=lesion.jpg.
+	@test -f "$(PHOTO)" || { echo "Give a photo that the shipped model can judge: make screenshots PHOTO=lesion.jpg"; exit 2; }
 	$(BIN)/pytest tests/browser/test_screenshots.py --screenshots docs/screenshots --photo "$(PHOTO)"
 
 translations: $(VENV)/.serving ## Bring app/translations/ up to date with the English texts; new ones wait for a translator.

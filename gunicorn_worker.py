@@ -167,7 +167,7 @@ class HardenedWorker(ThreadWorker):
     def finish_request(self, conn, fs):
         """Close the connection, or keep it for the next request, whose beginning may have come already."""
         self._deadlines.pop(conn, None)
-        if _leaves_half_a_head(conn, fs):  # gunicorn would let a thread wait for the rest
+        if self.alive and _leaves_half_a_head(conn, fs):  # gunicorn would let a thread wait for the rest
             conn.sock.setblocking(False)
             self._await_head(conn, conn.parser.unreader.take_buffered())
         else:

@@ -123,7 +123,7 @@ def temperature(logits: np.ndarray, labels: np.ndarray, bias: np.ndarray) -> flo
     """
 
     def loss(log_temperature: float) -> float:
-        return _log_loss(logits / np.exp(log_temperature) + bias, labels)
+        return log_loss(logits / np.exp(log_temperature) + bias, labels)
 
     return float(np.exp(minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded").x))
 
@@ -141,7 +141,7 @@ def scale_and_bias(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.nd
         gradient = softmax(scaled, axis=1)
         gradient[np.arange(len(labels)), labels] -= 1
         by_scale = (gradient * logits).sum() * scale / len(labels)
-        return _log_loss(scaled, labels), np.append(by_scale, gradient.mean(axis=0))
+        return log_loss(scaled, labels), np.append(by_scale, gradient.mean(axis=0))
 
     found = minimize(loss, np.zeros(1 + len(CODES)), jac=True, method="L-BFGS-B").x
     return float(np.exp(found[0])), found[1:] - found[1:].mean()
@@ -269,7 +269,7 @@ def _try(images: Images, method: str, power: float) -> dict:
         "accuracy": metrics.accuracy(matrix),
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
         "calibration_error": metrics.expected_calibration_error(answers, images.labels),
-        "log_loss": _log_loss(np.log(answers + 1e-12), images.labels),
+        "log_loss": log_loss(np.log(answers + 1e-12), images.labels),
     }
 
 
@@ -291,5 +291,6 @@ def _merit(source: str, row: dict, tried: list[dict]) -> float:
     return (balanced + float(np.mean([other["accuracy"] for other in near]))) / 2
 
 
-def _log_loss(scaled: np.ndarray, labels: np.ndarray) -> float:
+def log_loss(scaled: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative logarithm of what softmax gives the actual class: logits (N, 8), labels (N,)."""
     return -float(log_softmax(scaled, axis=1)[np.arange(len(labels)), labels].mean())

@@ -15,8 +15,7 @@ from scipy.special import softmax
 from model_store.images import open_photo
 from model_store.prediction import SOURCES, risk
 from model_store.preprocessing import FITS, to_common
-from training import export, fit, metrics, network, seven
-from training.calibration import has_risk
+from training import calibration, export, fit, metrics, network, seven
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
@@ -154,19 +153,27 @@ def _logits_mirrored(
 
 
 def _measure(logits: np.ndarray, rows: pd.DataFrame) -> dict:
-    """Figures of some validation images, with the interval of the first by lesion."""
+    """Figures of some validation images, with the interval of the first by lesion.
+
+    The log loss alone is taken at the images' own class shares, with the temperature that suits these logits best.
+    """
     labels = rows.label.to_numpy()
     low, high = metrics.bootstrap_interval(
         lambda i: balanced_accuracy(logits[i], labels[i]), rows.lesion.to_numpy(), classes=seven.merge_labels(labels)
     )
     shares = softmax(logits, axis=1)
+    prior = calibration.log_shares(labels)
+    scaled = logits / calibration.temperature(logits, labels, prior) + prior
     return {
         "images": len(rows),
         "balanced_accuracy": balanced_accuracy(logits, labels),
         "low": low,
         "high": high,
         "accuracy": metrics.accuracy(seven.confusion(shares, labels)),
-        "malignancy_auc": metrics.area_under_roc(risk(shares, "malignancy"), has_risk(labels, "malignancy")),
+        "log_loss": calibration.log_loss(scaled, labels),
+        "malignancy_auc": metrics.area_under_roc(
+            risk(shares, "malignancy"), calibration.has_risk(labels, "malignancy")
+        ),
     }
 
 

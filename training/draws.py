@@ -58,11 +58,8 @@ def source_shift(recipe: Recipe, table: pd.DataFrame, source: str) -> np.ndarray
     if not recipe.logit_adjustment or not its.any():
         return np.zeros(len(CODES))
     chances, labels = sampling.draw_probabilities(rows, recipe.class_power, stage.phone_share), rows.label.to_numpy()
-    own, all_ = (
-        sampling.class_shares(labels[its], chances[its] / chances[its].sum()),
-        sampling.class_shares(labels, chances),
-    )
-    return np.log(np.divide(own, all_, out=np.ones(len(CODES)), where=own > 0))
+    own = sampling.class_shares(labels[its], chances[its] / chances[its].sum())
+    return np.log(np.divide(own, sampling.class_shares(labels, chances), out=np.ones(len(CODES)), where=own > 0))
 
 
 def _training_rows(table: pd.DataFrame, stage: Stage) -> np.ndarray:

@@ -40,7 +40,7 @@ REPORT, MISTAKES, FIGURES = "report.json", "worst_mistakes.jpg", "figures"
 _ROUNDING_IMAGES = 256
 _DRAWN_IMAGES = 10
 # The diagnoses that PAD-UFES-20 has.
-PHONE_CODES = ("MEL", "NV", "BCC", "AK", "BKL", "SCC")
+_PHONE_CODES = ("MEL", "NV", "BCC", "AK", "BKL", "SCC")
 _SETS = {
     "dermoscopy": "ISIC 2019 dermoscopy, lesions held out for the test",
     "phone": "PAD-UFES-20 phone photos, patients held out for the test",
@@ -74,6 +74,11 @@ class Tested:
     def stated(self) -> np.ndarray:
         """Shape (N, 8), calibrated probabilities."""
         return probabilities(self.answers.logits, self.fitted)
+
+    @property
+    def soon(self) -> np.ndarray:
+        """Shape (N,), bool: which reach the operating point "soon"."""
+        return evaluate.reaches_soon(self.stated, self.fitted)
 
 
 def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) -> dict:
@@ -196,14 +201,11 @@ def _tested(recipe: Recipe, data: Data, folder: Path, source: str, fitted: Calib
 def _figures(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
     stated, rows = tested.stated, tested.rows
     told = np.array(probes.sources(tested.answers.features))
+    six = {"balanced_accuracy": evaluate.among(stated, rows, _PHONE_CODES)} if tested.source == "phone" else None
     return {
         **evaluate.figures(tested.answers.logits, rows, tested.fitted),
-        **(
-            {"six_classes": {"balanced_accuracy": evaluate.among(stated, rows, PHONE_CODES)}}
-            if tested.source == "phone"
-            else {}
-        ),
-        "subgroups": subgroups.figures(stated, rows, evaluate.reaches_soon(stated, tested.fitted)),
+        **({"six_classes": six} if six else {}),
+        "subgroups": subgroups.figures(stated, rows, tested.soon),
         "gate": _gate(tested, probes, calibrations),
         "source_told_right": evaluate.share(told == tested.source, rows.lesion.to_numpy()),
         "source_unsaid": _unsaid(tested, told, calibrations),
@@ -229,11 +231,7 @@ def _gate(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) 
         "refused": int(refused.sum()),
         "refused_by_reason": {str(code): int((codes == code).sum()) for code in np.unique(codes[refused])},
         "refused_malignant": int((refused & has_risk(tested.labels, "malignancy")).sum()),
-        "accepted": evaluate.key_figures(
-            tested.stated[~refused],
-            tested.rows[~refused],
-            evaluate.reaches_soon(tested.stated[~refused], tested.fitted),
-        ),
+        "accepted": evaluate.key_figures(tested.stated[~refused], tested.rows[~refused], tested.soon[~refused]),
     }
 
 
