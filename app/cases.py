@@ -105,7 +105,7 @@ def look(data: bytes, name: str, said_source: str) -> tuple[Case, Detail]:
     seen = judging.look(data, said_source or None)
     weights = current_app.extensions["classifier"].engine.dense_weights
     maps = [class_activation_map(seen.feature_map, weights, index) for index in range(len(CODES))]
-    detail = Detail(seen.answer.photo_jpeg, np.rint(np.stack(maps) * 255).astype(np.uint8))
+    detail = Detail(seen.answer.photo_jpeg, np.stack(maps))
     case = Case(
         name=tidy(name),
         evidence=seen.answer.evidence,

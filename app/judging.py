@@ -12,6 +12,7 @@ from model_store import quality
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
 from model_store.prediction import Evidence
+from model_store.saliency import class_activation_map
 
 _assessors = ThreadPoolExecutor(thread_name_prefix="quality")
 
@@ -59,15 +60,17 @@ def look(data: bytes, source: str | None = None, site: str = "") -> Look:
         del photo  # its memory is free before the next one is decoded
     with observability.stage("inference"):
         evidence, feature_map = inference.submit(prepared, places.client_is_there)
+    prediction = classifier.interpret(evidence, source)
+    saliency = class_activation_map(feature_map, classifier.engine.dense_weights, prediction.ranking[0])
     answer = Answer(
         evidence=evidence,
         severe=tuple(finding.code for finding in assessed.findings if not finding.mild),
         mild=tuple(finding.code for finding in assessed.findings if finding.mild),
         photo_jpeg=answers.jpeg(prepared),
+        saliency=tuple(map(tuple, saliency.tolist())),
         source=source,
         site=site,
     )
-    prediction = classifier.interpret(answer.evidence, source)
     calibration = classifier.bundle.calibrations[prediction.source]
     given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration)
     observability.count_answer(prediction, given, refusal(assessed, prediction))

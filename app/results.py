@@ -3,11 +3,12 @@
 import datetime
 from dataclasses import dataclass
 
+import numpy as np
 from flask import current_app, url_for
 from flask_babel import format_date, format_decimal, format_percent, gettext
 from flask_babel.speaklater import LazyString
 
-from app import advice, answers, wording
+from app import advice, answers, overlay, wording
 from app.advice import Advice, Level
 from app.answers import Answer
 from app.conditions import CONDITIONS, GROUPS
@@ -17,6 +18,8 @@ from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
 from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malignancy_score
 
+# The browser scales it up smoothly; a larger one would only cost time.
+OVERLAY_SIDE_PX = 76
 # Fewer photos than this say too little about the next one.
 MIN_PHOTOS_FOR_FREQUENCY = 20
 
@@ -88,7 +91,7 @@ class ResultPage:
     photo cannot be judged there are no `rows` and no `score`, and `confidence` and `frequency` are empty; `frequency`
     also where too few test photos got this answer, or it was right for none of them. `trust` says how far the
     percentages held on test photos; empty where there were none. `site_remark` is for a place on the body that the
-    model hardly knows.
+    model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for the first diagnosis.
     """
 
     level: str
@@ -107,6 +110,7 @@ class ResultPage:
     score: Score | None
     source: LazyString
     photo_url: str
+    overlay_url: str
     sealed_answer: str
     anyway: bool
     model_name: str
@@ -144,6 +148,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         score=_score(read) if diagnosed else None,
         source=wording.SOURCES[read.prediction.source],
         photo_url=answer.photo_url,
+        overlay_url=_overlay(answer) if diagnosed else "",
         sealed_answer=answers.seal(answer),
         anyway=anyway,
         model_name=read.bundle.name,
@@ -196,6 +201,11 @@ def _row(lesion_class: LesionClass, probability: float) -> DiagnosisRow:
         tag="" if lesion_class.group is Group.BENIGN else str(GROUPS[lesion_class.group]),
         url=url_for("patient.condition", slug=condition.slug),
     )
+
+
+def _overlay(answer: Answer) -> str:
+    saliency = np.array(answer.saliency, np.uint8)
+    return overlay.picture(saliency, OVERLAY_SIDE_PX) if saliency.any() else ""
 
 
 def _confidence(prediction: Prediction) -> str:

@@ -7,7 +7,7 @@ def class_activation_map(feature_map: np.ndarray, dense_weights: np.ndarray, cla
     """Show which places of the feature map spoke for a class.
 
     With average pooling and one dense layer, a class's logit is the mean of this map plus a bias. Places that speak
-    against the class count as 0, and the strongest place is 1. It shows where the network looked, not why.
+    against the class count as 0, and the strongest place is 255. It shows where the network looked, not why.
 
     Args:
         feature_map: shape (h, w, C), floating: one photo's from `EngineOutput.feature_map`.
@@ -15,7 +15,7 @@ def class_activation_map(feature_map: np.ndarray, dense_weights: np.ndarray, cla
         class_index: position in `classes.CLASSES`.
 
     Returns:
-        Shape (h, w), float32, in [0, 1]; all 0 where no place speaks for the class.
+        Shape (h, w), uint8; all 0 where no place speaks for the class.
 
     Raises:
         ValueError: the shapes do not fit.
@@ -26,4 +26,4 @@ def class_activation_map(feature_map: np.ndarray, dense_weights: np.ndarray, cla
         raise ValueError(f"feature map {feature_map.shape} and dense weights {dense_weights.shape} do not fit")
     evidence = np.maximum(feature_map @ dense_weights[:, class_index], 0.0)
     strongest = evidence.max()
-    return (evidence / strongest if strongest > 0 else evidence).astype(np.float32)
+    return np.rint(evidence * (255 / strongest) if strongest > 0 else evidence).astype(np.uint8)

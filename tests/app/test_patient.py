@@ -8,6 +8,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -17,7 +18,7 @@ from app.answers import Answer
 from app.conditions import CONDITIONS
 from app.i18n import LANGUAGES
 from app.problems import ProblemPage
-from model_store.classes import MALIGNANT_CODES
+from model_store.classes import CODES, MALIGNANT_CODES
 from model_store.images import open_photo
 from model_store.preprocessing import prepare
 from tests.app.conftest import (
@@ -85,7 +86,7 @@ def assert_is_whole(page: str, language: str = "en") -> None:
     assert outline.headings.count(1) == 1
     assert all(after - before <= 1 for before, after in zip([0, *outline.headings], outline.headings, strict=False))
     assert outline.inline == []
-    ours = ("/", "#", "data:image/jpeg;base64,", "http://localhost/")
+    ours = ("/", "#", "data:image/jpeg;base64,", "data:image/png;base64,", "http://localhost/")
     assert [url for url in outline.addresses if not url.startswith(ours)] == []
     assert [url for url in outline.addresses if url.startswith("//")] == []
     assert re.search(r"<title>\s*\S.*</title>", page)
@@ -207,9 +208,40 @@ def test_a_photo_that_cannot_be_judged_gets_no_diagnosis_but_still_the_way_to_a_
     assert "Show the answer anyway" not in page
 
 
+def test_where_the_model_looked_is_shown_for_the_first_diagnosis_once_it_is_asked_for(make_app, photo):
+    weights = np.diag(np.linspace(1, 2, len(CODES), dtype=np.float32))
+    features = np.zeros((1, 12, 12, len(CODES)), np.float32)
+    features[0, 3, 9, CODES.index("MEL")] = features[0, 8, 2, CODES.index("NV")] = 1
+    client = make_app(engine=SteadyEngine(URGENT, dense_weights=weights, feature_map=features)).test_client()
+    page = send(client, photo).text
+    (disclosure,) = re.findall(r"<details>.*?</details>", page, re.DOTALL)
+    assert "for its most likely diagnosis (Melanoma)" in disclosure
+    url = re.search(r'src="data:image/png;base64,([^"]+)"', disclosure).group(1)
+    opacity = np.asarray(Image.open(io.BytesIO(base64.b64decode(url))))[..., 3]
+    place = np.argwhere(opacity == opacity.max()).mean(axis=0) / opacity.shape * 12
+    np.testing.assert_allclose(place, (3.5, 9.5), atol=0.3)
+
+
+def test_where_nothing_spoke_for_the_first_diagnosis_or_the_photo_cannot_be_judged_no_place_is_shown(make_app):
+    client = make_app(answering=URGENT).test_client()
+    assert "<details>" in ask_again(client, answer_of(URGENT)).text
+    assert "<details>" not in ask_again(client, answer_of(URGENT, saliency=((0, 0), (0, 0)))).text
+    assert "<details>" not in ask_again(client, answer_of(URGENT, severe=("too_dark",))).text
+
+
+SALIENCY = ((0, 255), (40, 0))
+
+
 def answer_of(calibrated, **changes) -> Answer:
     return dataclasses.replace(
-        Answer(evidence_of(calibrated), severe=(), mild=(), photo_jpeg=encode(Image.new("RGB", (38, 38)))), **changes
+        Answer(
+            evidence_of(calibrated),
+            severe=(),
+            mild=(),
+            photo_jpeg=encode(Image.new("RGB", (38, 38))),
+            saliency=SALIENCY,
+        ),
+        **changes,
     )
 
 

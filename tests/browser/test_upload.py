@@ -19,6 +19,18 @@ def test_a_photo_is_answered_with_what_to_do_first(visit, send_photo, javascript
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
+def test_where_the_model_looked_lies_over_the_photo_once_it_is_asked_for(visit, send_photo, javascript):
+    phone = visit(javascript=javascript)
+    send_photo(phone)
+    overlay = phone.page.locator(".seen .overlay")
+    assert not overlay.is_visible()
+    phone.page.locator(".seen summary").press("Enter")
+    photo = phone.page.locator(".seen img").first.bounding_box()
+    assert overlay.bounding_box() == pytest.approx(photo, abs=1)
+    assert phone.overflow_px() == 0
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
 def test_a_file_that_is_no_photo_is_explained(visit, javascript, tmp_path):
     letter = tmp_path / "letter.txt"
     letter.write_text("Dear doctor")

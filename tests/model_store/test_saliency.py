@@ -9,14 +9,14 @@ def test_the_map_is_the_weighted_sum_of_features_scaled_to_its_strongest_place()
     weights = np.zeros((2, 8))
     weights[:, 3] = (1.0, 3.0)  # evidence: 1, 6 / 8, 0
     result = class_activation_map(features, weights, 3)
-    np.testing.assert_allclose(result, [[1 / 8, 6 / 8], [1, 0]])
-    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, [[32, 191], [255, 0]])
+    assert result.dtype == np.uint8
 
 
 def test_places_that_speak_against_the_class_count_as_nothing():
     features = np.array([[[1.0], [-4.0]]])
     weights = np.full((1, 8), 2.0)
-    np.testing.assert_allclose(class_activation_map(features, weights, 0), [[1, 0]])
+    np.testing.assert_array_equal(class_activation_map(features, weights, 0), [[255, 0]])
 
 
 def test_no_evidence_gives_an_empty_map():
