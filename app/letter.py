@@ -5,6 +5,7 @@ import datetime
 import io
 from dataclasses import dataclass
 
+import segno
 from flask import request
 from flask_babel import format_date, format_decimal, format_percent, gettext
 from flask_babel import lazy_gettext as _l
@@ -19,6 +20,7 @@ from app.i18n import current_language
 from app.pdf import SOFT_INK, Document
 from app.results import DiagnosisRow, Judged
 from app.sites import SITES
+from model_store.classes import CLASSES
 
 # What no photo tells; the patient writes the answers on the printed page.
 QUESTIONS = (
@@ -27,6 +29,7 @@ QUESTIONS = (
     _l("Melanoma in you or close relatives, weakened immune system?"),
 )
 PHOTO_SIDE_MM = 48
+CODE_SIDE_MM, CODE_SCALE = 26, 8  # of the QR code: its side, and pixels for each of its points
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,12 @@ class Letter:
     """All that the printed page and the PDF may say.
 
     `facts` and `figures` are pairs of a label and its value. `photo_jpeg` is empty where the letter goes without it. A
-    photo that cannot be judged has no `rows` and no `figures`.
+    photo that cannot be judged has no `rows` and no `figures`. `code` is what a doctor's device reads: the answer in
+    lines of codes and numbers, the same in every language, without the photo.
     """
 
     date: str
+    introduction: str
     level: str
     word: LazyString
     heading: LazyString
@@ -48,6 +53,7 @@ class Letter:
     figures: tuple[tuple[str, str], ...]
     questions: tuple[LazyString, ...]
     photo_jpeg: bytes
+    code: str
     model: str
     sealed_answer: str
     anyway: bool
@@ -58,6 +64,11 @@ class Letter:
         if not self.photo_jpeg:
             return ""
         return "data:image/jpeg;base64," + base64.b64encode(self.photo_jpeg).decode("ascii")
+
+    @property
+    def code_url(self) -> str:
+        """`code` as a QR code, a data: URL."""
+        return _qr(self.code).png_data_uri(scale=CODE_SCALE)
 
 
 def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter:
@@ -72,6 +83,7 @@ def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter
     read = results.judged(answer, anyway)
     return Letter(
         date=format_date(datetime.date.today(), "long"),
+        introduction=_introduction(),
         level=read.advice.level.value,
         word=read.text.word,
         heading=read.text.heading,
@@ -82,6 +94,7 @@ def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter
         figures=_figures(read) if read.has_diagnoses else (),
         questions=QUESTIONS,
         photo_jpeg=answer.photo_jpeg if with_photo else b"",
+        code=_code(read),
         model=read.model,
         sealed_answer=sealed,
         anyway=anyway,
@@ -91,8 +104,15 @@ def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter
 def to_pdf(letter: Letter) -> bytes:
     """The letter as a PDF file of one page, in the current language."""
     document = Document(gettext("Letter for the doctor"), current_language(), _model_line(letter))
+    top, left = document.get_y(), document.w - document.r_margin - CODE_SIDE_MM
+    buffer = io.BytesIO()
+    _qr(letter.code).save(buffer, kind="png", scale=CODE_SCALE)
+    alt = gettext("QR code with the estimate of this page, without the photo")
+    document.photo(Image.open(buffer), alt, left=left, top=top, side=CODE_SIDE_MM)
+    text_width = left - document.l_margin - 3
     document.heading(gettext("Letter for the doctor"), size=16)
-    document.paragraph(_introduction(), size=8.5, colour=SOFT_INK)
+    document.paragraph(letter.introduction, size=8.5, colour=SOFT_INK, width=text_width)
+    document.set_y(max(document.get_y(), top + CODE_SIDE_MM + 1))
     document.box(
         [(f"{letter.word}: {letter.heading}", 12, True), *((letter.site_remark, 9, False),) * bool(letter.site_remark)]
     )
@@ -131,11 +151,33 @@ def _site_remark(site: str) -> str:
 
 
 def _introduction() -> str:
-    return gettext(
+    what = gettext(
         "A patient sent one photo of a spot to %(site)s. This page says what the model there made of it. It is no "
         "finding and no referral, and it has not been reviewed by a doctor.",
         site=request.host,
     )
+    code = gettext("The code on this page holds the same estimate for your device, without the photo.")
+    return f"{what} {code}"
+
+
+def _code(read: Judged) -> str:
+    prediction, bundle = read.prediction, read.bundle
+    lines = [
+        "AI estimate, not a diagnosis",
+        datetime.date.today().isoformat(),
+        f"{bundle.name} {bundle.version} {bundle.id[:12]}",
+        " ".join(("advice", read.advice.level.value, *read.advice.reasons)),
+        f"source {prediction.source}",
+    ]
+    if read.has_diagnoses:
+        ranked = [(CLASSES[index], prediction.probabilities[index]) for index in prediction.ranking]
+        lines += [f"{one.code} {one.icd10} {probability:.3f}" for one, probability in ranked]
+        lines.append(" ".join(("set", *prediction.prediction_set)))
+    return "\n".join(lines)
+
+
+def _qr(text: str) -> segno.QRCode:
+    return segno.make_qr(text, error="m")
 
 
 def _model_line(letter: Letter) -> str:

@@ -1,15 +1,20 @@
 """The letter for the doctor: on paper and as a file, with what the answer says and nothing that is kept."""
 
+import base64
 import dataclasses
+import datetime
 import io
 import re
 
 import pypdf
 import pytest
+import zxingcpp
+from PIL import Image
 
 from app import answers
 from app.i18n import LANGUAGES
 from app.letter import QUESTIONS
+from model_store.classes import CODES
 from tests.app.conftest import SOON, STRANGE, URGENT, WATCH, token
 from tests.app.test_patient import answer_of, assert_is_whole, text_of
 
@@ -46,7 +51,7 @@ def test_the_file_is_one_page_in_the_language_of_its_reader_on_every_level(ask, 
     file = read_pdf(ask(LEVELS[level], f"/{language}/letter.pdf", site="sole", source="phone", photo="1"))
     assert len(file.pages) == 1
     assert TITLES[language] in words(file)
-    assert len(file.pages[0].images) == 1
+    assert len(file.pages[0].images) == 2  # the photo and the code
     assert "ai-generated" in file.metadata["/Keywords"]
     assert file.root_object["/Lang"] == language
 
@@ -100,8 +105,8 @@ def test_a_photo_that_cannot_be_judged_has_its_reasons_and_no_diagnoses(ask):
 @pytest.mark.parametrize("path", ["/en/letter", "/en/letter.pdf"])
 def test_the_photo_goes_into_it_only_if_asked_for(ask, path):
     if path.endswith(".pdf"):
-        assert not read_pdf(ask(WATCH, path)).pages[0].images
-        assert read_pdf(ask(WATCH, path, photo="1")).pages[0].images
+        assert len(read_pdf(ask(WATCH, path)).pages[0].images) == 1  # the code
+        assert len(read_pdf(ask(WATCH, path, photo="1")).pages[0].images) == 2
     else:
         assert "data:image/jpeg" not in ask(WATCH, path).text
         assert "data:image/jpeg" in ask(WATCH, path, photo="1").text
@@ -138,6 +143,31 @@ def test_without_an_answer_there_is_no_letter(client, path):
     response = client.post(path, data={"csrf_token": token(client), "answer": "made up"})
     assert response.status_code == 400
     assert "This answer can no longer be shown" in response.text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_device_reads_the_estimate_from_the_code_on_the_page_and_in_the_file(ask, language):
+    page = ask(URGENT, f"/{language}/letter", source="phone", photo="1").text
+    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', page).group(1))
+    in_file = read_pdf(ask(URGENT, f"/{language}/letter.pdf", source="phone", photo="1")).pages[0].images
+    read = {code.text for image in (Image.open(io.BytesIO(png)), *(one.image for one in in_file))
+            for code in zxingcpp.read_barcodes(image)}  # fmt: skip
+    assert len(read) == 1
+    lines = read.pop().splitlines()
+    assert lines[:3] == ["AI estimate, not a diagnosis", datetime.date.today().isoformat(), lines[2]]
+    assert lines[2].startswith("tiny 1.0.0 ")
+    assert lines[3:5] == ["advice urgent", "source phone"]
+    ranking = [line.split() for line in lines[5:13]]
+    assert ranking[0][:2] == ["MEL", "C43.-"]
+    assert {code for code, _, _ in ranking} == set(CODES)
+    assert sum(float(probability) for _, _, probability in ranking) == pytest.approx(1, abs=0.004)
+    assert lines[13].split()[:2] == ["set", "MEL"]
+
+
+def test_the_code_of_a_photo_that_cannot_be_judged_says_why_and_names_no_diagnosis(ask):
+    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', ask(STRANGE).text).group(1))
+    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(png)))
+    assert code.text.splitlines()[3:] == ["advice cannot_judge out_of_distribution", "source dermoscopy"]
 
 
 def test_the_letter_is_kept_by_no_cache(ask):

@@ -31,7 +31,7 @@ def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, language, width
     page.locator(f'html[lang="{language}"] article.letter').wait_for()
     assert window.overflow_px() == 0
     assert page.locator("article.letter .row-percent").count() == 8
-    assert page.locator("article.letter img").count() == 1
+    assert page.locator("article.letter img").count() == 2  # the code and the photo
     if not javascript:
         assert not page.locator("#print").is_visible()  # it needs a script; the browser's own menu does not
     # The longest that the set of possible diagnoses can be.
