@@ -35,6 +35,7 @@ STUDIES = {
     "eda": "explore and audit the data: one HTML report, plots and tables",
     "probe": "measure what starting weights are worth by a linear probe: probe.csv",
     "ablation": "compare short trainings, each with one thing changed, on validation: ablation.csv",
+    "pack": "write the data into files of limited size, to bring them to another machine: shard_000.tar and so on",
     "bench": "time each stage's reading, augmentation and compute: bench_train.json",
     "int8": "measure what an 8-bit network would gain and lose on validation (needs nncf): int8.json",
 }
@@ -107,9 +108,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
-    from training import ablation, bench, eda, prepare, probe, readme
+    from training import ablation, bench, eda, prepare, probe, readme, shards
 
     out = options.out or Path("runs") / options.step
+    if options.step == "pack":
+        packed = shards.pack(source, out, options.megabytes)
+        print("\n".join(f"{shard}: {shard.stat().st_size / 1e6:.1f} MB" for shard in packed))
+        return 0
     if options.step == "eda":
         eda.run(source, recipe.input, options.cache, out, recipe.seed)
         print((out / "summary.md").read_text(encoding="utf-8"))
@@ -172,6 +177,8 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument("--per-class", type=int, default=60, help="images of each class and side, at most (60)")
             step.add_argument("--size", type=int, default=128, help="side of the images, pixels (128)")
             step.add_argument("--steps", type=int, default=60, help="steps of 32 images from each start; 0: none (60)")
+        if name == "pack":
+            step.add_argument("--megabytes", type=int, default=50, help="size of each file at most (50)")
         if name == "bench":
             step.add_argument("--steps", type=int, default=10, help="steps timed in each stage (10)")
         if name == "int8":

@@ -57,6 +57,7 @@ def _stage(recipe: Recipe, number: int, data: Data, steps: int) -> dict:
         drop_connect=recipe.drop_connect,
         batch_norm_momentum=stage.batch_norm_momentum,
         to_train=True,
+        precision=recipe.precision,
     )
     network.freeze(model, stage.trainable_from)
     trainer = fit.compiled(model, recipe, stage, fit.loss_of(recipe, draws), draws.pixels.shape[1])

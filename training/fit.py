@@ -165,6 +165,7 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
         drop_connect=recipe.drop_connect,
         batch_norm_momentum=stage.batch_norm_momentum,
         to_train=True,
+        precision=recipe.precision,
     )
     if number:
         network.load_weights(model, weights_file(folder, recipe.stages[number - 1].name))

@@ -1,5 +1,7 @@
 """EfficientNetB4 with a head for the eight classes; the same layers at every size."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -24,6 +26,7 @@ def build(
     drop_connect: float = 0.2,
     batch_norm_momentum: float = 0.99,
     to_train: bool = False,
+    precision: str = "float32",
 ) -> keras.Model:
     """Build the network with random weights.
 
@@ -33,6 +36,7 @@ def build(
         dropout: rate before the head.
         drop_connect: rate of the last residual branch; earlier ones fall linearly to 0.
         batch_norm_momentum: of the moving statistics.
+        precision: Keras's dtype policy of all layers but the head; weights and logits are float32 whatever it is.
         to_train: take layers that train faster where the backend has some (see `batch_norm`); the weights fit either.
 
     Returns:
@@ -46,7 +50,8 @@ def build(
         resized = keras.ops.image.resize(
             images, (size_px, size_px), interpolation="bilinear", data_format="channels_last"
         )
-    backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_tensor=resized)
+    with _dtype_policy(precision):
+        backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_tensor=resized)
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = batch_norm_momentum
@@ -56,7 +61,18 @@ def build(
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     logits = keras.layers.Dense(len(CODES), name=HEAD, dtype="float32")(x)
     network = keras.Model(images, logits, name="efficientnet_b4")
-    return batch_norm.fused(network) if to_train else network
+    return batch_norm.fused(network) if to_train and precision == "float32" else network
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Inside, new layers get this policy: keras.applications takes none."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def load_starting_weights(network: keras.Model, weights: str) -> None:

@@ -28,7 +28,9 @@ def rng():
     return np.random.default_rng(0)
 
 
-def build_small_network(size_px, *, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.99, to_train=False):
+def build_small_network(
+    size_px, *, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.99, to_train=False, precision="float32"
+):
     """Build in a second what `network.build` builds in twenty: one convolution, the same names and interface."""
     inputs = keras.Input((size_px, size_px, 3))
     x = keras.layers.Normalization()(keras.layers.Rescaling(1 / 255)(inputs))

@@ -88,3 +88,16 @@ def test_weights_go_to_a_network_for_training_and_back(built, rng):
     network.set_variables(to_train, network.variables(built))
     images = rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32")
     np.testing.assert_allclose(to_train(images), built(images), rtol=1e-4, atol=1e-4)
+
+
+def test_half_the_precision_computes_nearly_the_same_from_the_same_float32_weights(built, rng):
+    half = network.build(32, to_train=True, precision="mixed_bfloat16")
+    assert keras.config.dtype_policy().name == "float32"
+    assert {weight.dtype for weight in half.weights} == {weight.dtype for weight in built.weights}
+    assert half.get_layer("block4a_expand_conv").compute_dtype == "bfloat16"
+    network.set_variables(half, network.variables(built))
+    images = rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32")
+    logits = half(images)
+    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+    assert not np.array_equal(logits, built(images))
+    np.testing.assert_allclose(logits, built(images), rtol=0.05, atol=0.05 * float(np.abs(built(images)).max()))

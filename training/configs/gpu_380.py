@@ -42,5 +42,6 @@ RECIPE = Recipe(
     class_power=0.5,
     logit_adjustment=True,
     label_smoothing=0.1,
+    precision="mixed_bfloat16",
     drop_connect=0.2,
 )

@@ -112,6 +112,8 @@ class Recipe:
         logit_adjustment: add the logarithm of the drawn class shares to the logits in the loss.
         class_balanced_loss: weigh the loss of an image by one over its class's share of the draws.
         label_smoothing: share of the target spread over all classes.
+        precision: of the network's arithmetic in training: "float32", or "mixed_bfloat16", which is faster on a GPU.
+            The weights and the loss are float32 either way.
         dropout, drop_connect: rates before the head and of whole residual branches.
         early_stopping_patience, reduce_lr_patience: epochs without a better validation loss before a stage stops,
             or its rate is divided by ten; None: never. With either, a stage ends with its best epoch's weights.
@@ -128,6 +130,7 @@ class Recipe:
     logit_adjustment: bool = False
     class_balanced_loss: bool = False
     label_smoothing: float = 0.0
+    precision: str = "float32"
     dropout: float = 0.2
     drop_connect: float = 0.2
     early_stopping_patience: int | None = None
