@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from app import versions, wording
+from app.advice import Level
 from app.conditions import CONDITIONS
 from app.i18n import LANGUAGES, percent_in_tenths
 from model_store.bundle import CARD, DOCUMENT, FIGURES, Bundle
@@ -34,6 +35,14 @@ _PARTS = {
     "female": _l("female"),
     "male": _l("male"),
     "unknown": _l("not known"),
+}
+
+# What an evaluation calls the advice that probabilities lead to.
+_ADVICE = {
+    "urgent": wording.LEVELS[Level.URGENT].word,
+    "soon": wording.LEVELS[Level.SOON].word,
+    "unsure": _l("Cannot be judged: the model is not sure"),
+    "watch": wording.LEVELS[Level.WATCH].word,
 }
 
 
@@ -170,6 +179,7 @@ def _measured_set(source: str, bundle: Bundle) -> MeasuredSet:
         _summary(figures),
         _classes(figures),
         _operating_points(figures),
+        *_advice(answers.get(source, {}).get("by_advice")),
         *_scores(answers.get(source, {}).get("by_score")),
         _confusion(figures),
         *_reliability(figures.get("reliability")),
@@ -233,21 +243,35 @@ def _operating_points(figures: dict) -> Table:
     )  # fmt: skip
 
 
+def _advice(by_advice: dict | None) -> tuple[Table, ...]:
+    if not by_advice:  # bundles before 2.2.0
+        return ()
+    rows = tuple(_counted(str(_ADVICE[name]), row) for name, row in by_advice.items())
+    head = (gettext("Advice"), gettext("Photos"), gettext("Malignant"), gettext("Share"))
+    note = gettext(
+        "What the probabilities alone advise, whatever is wrong with the photo, and how many of these photos showed "
+        "skin cancer or what can become it."
+    )
+    return (Table(gettext("Advice"), note, head, rows),)  # fmt: skip
+
+
 def _scores(by_score: dict | None) -> tuple[Table, ...]:
     if not by_score:
         return ()
-    rows = tuple(
-        (
-            format_decimal(int(score)),
-            format_decimal(scored["n"]),
-            format_decimal(scored["malignant"]),
-            " ".join(filter(None, (_percent(scored["predictive_value"]), _interval(scored["predictive_value"])))),
-        )
-        for score, scored in by_score.items()
-    )
+    rows = tuple(_counted(format_decimal(int(score)), row) for score, row in by_score.items())
     head = (gettext("Score"), gettext("Photos"), gettext("Malignant"), gettext("Share"))
     note = gettext("How many of the photos with each score were skin cancer or could become it.")
     return (Table(gettext("Malignancy score"), note, head, rows),)
+
+
+def _counted(name: str, row: dict) -> tuple[str, ...]:
+    share = row["predictive_value"]
+    return (
+        name,
+        format_decimal(row["n"]),
+        format_decimal(row["malignant"]),
+        " ".join(filter(None, (_percent(share), _interval(share)))),
+    )
 
 
 def _confusion(figures: dict) -> Table:

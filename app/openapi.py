@@ -1,6 +1,6 @@
 """The JSON API's description, an OpenAPI 3.1 document; names and limits come from the code that they describe."""
 
-from app.advice import OUT_OF_DISTRIBUTION, Level
+from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
 from model_store.classes import CODES
 from model_store.prediction import SOURCES
@@ -140,7 +140,10 @@ def _entry() -> dict:
 
 def _answer_schema() -> dict:
     finding = _object(code={"enum": sorted({limit.code for limit in LIMITS})}, mild={"type": "boolean"}, text=_TEXT)
-    reasons = {"type": "array", "items": {"enum": sorted({limit.code for limit in LIMITS} | {OUT_OF_DISTRIBUTION})}}
+    reasons = {
+        "type": "array",
+        "items": {"enum": sorted({limit.code for limit in LIMITS} | {OUT_OF_DISTRIBUTION, UNSURE})},
+    }
     return _object(
         schema_version={"const": SCHEMA_VERSION},
         status={"const": "preliminary", "description": "Never final: only a doctor makes a diagnosis."},
@@ -152,7 +155,7 @@ def _answer_schema() -> dict:
             level={"enum": [level.value for level in Level]},
             text=_TEXT,
             within_days={"type": ["integer", "null"], "description": "How soon; null where no date applies."},
-            reasons={**reasons, "description": "What is wrong with the photo, worst first."},
+            reasons={**reasons, "description": "What speaks against relying on the answer, worst first."},
         ),
         quality=_object(
             accepted={"type": "boolean", "description": "Whether the gate lets the photo through."},

@@ -46,7 +46,7 @@ class Judged:
 
     @property
     def issues(self) -> tuple[wording.IssueText, ...]:
-        """What is wrong with the photo, worst first."""
+        """What speaks against relying on the answer, worst first."""
         return tuple(wording.ISSUES[code] for code in self.advice.reasons)
 
     @property

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
-from app.advice import OUT_OF_DISTRIBUTION, Level
+from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
+from model_store.prediction import UNSURE_BELOW
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ GO_ANYWAY = (
 
 @dataclass(frozen=True)
 class IssueText:
-    """One thing that is wrong with a photo, a finding of `model_store.quality`: what it is, and what to do better."""
+    """One reason not to rely on an answer, most of them findings of `model_store.quality`: what it is, what to do."""
 
     what: LazyString
     to_do: LazyString
@@ -120,12 +121,17 @@ ISSUES = {
         _l("The photo is unlike the spots that the model has learned from."),
         _l("Photograph one spot from close by, in the middle of the picture, with plain skin around it."),
     ),
-}
+    UNSURE: IssueText(
+        _l("The model is not sure what this spot is."),
+        _l("Take another photo, sharp, from close by and in even light. If the model stays unsure, show the spot to a "
+           "doctor."),
+    ),
+}  # fmt: skip
 
 # Lower bound of the probability -> the sentence, from the highest. The bounds are a choice of words, not a measurement.
 CONFIDENCE = (
     (0.85, _l("The model's confidence in this is high: %(percent)s.")),
-    (0.60, _l("The model's confidence in this is moderate: %(percent)s.")),
+    (UNSURE_BELOW, _l("The model's confidence in this is moderate: %(percent)s.")),
     (0.40, _l("The model's confidence in this is low: %(percent)s.")),
     (0.00, _l("The model's confidence in this is very low: %(percent)s.")),
 )

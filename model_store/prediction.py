@@ -18,6 +18,10 @@ RISKS = {"malignancy": MALIGNANT_CODES, "urgent": URGENT_CODES}
 # The operating points that the advice hangs on, each with its risk. A bundle may publish more.
 ADVICE_POINTS = {"urgent": "urgent", "soon": "malignancy"}
 
+# Of a spot whose most likely diagnosis is less probable than this the model knows too little to calm anybody; below it
+# pages call the confidence low. A bundle's card says how many test images that holds back, and what they were.
+UNSURE_BELOW = 0.6
+
 
 @dataclass(frozen=True)
 class Prior:
@@ -186,6 +190,11 @@ class Prediction:
     ood_score: float
     out_of_distribution: bool
     source: str
+
+    @property
+    def unsure(self) -> bool:
+        """Whether even the most likely diagnosis is less probable than `UNSURE_BELOW`."""
+        return bool(self.probabilities[self.ranking[0]] < UNSURE_BELOW)
 
 
 def probabilities(logits: np.ndarray, calibration: Calibration) -> np.ndarray:

@@ -6,7 +6,15 @@ import numpy as np
 import pandas as pd
 
 from model_store.classes import CODES
-from model_store.prediction import Calibration, OperatingPoint, malignancy_score, probabilities, risk
+from model_store.prediction import (
+    ADVICE_POINTS,
+    UNSURE_BELOW,
+    Calibration,
+    OperatingPoint,
+    malignancy_score,
+    probabilities,
+    risk,
+)
 from training import calibration, metrics, seven
 
 _THRESHOLDS = np.round(np.arange(0.01, 0.61, 0.01), 2)  # of the decision curve; nobody refers only above 60 %
@@ -168,13 +176,30 @@ def answers_by_score(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration
     labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
     malignant = calibration.has_risk(labels, "malignancy")
     score = np.array([malignancy_score(probability, fitted) for probability in risk(stated, "malignancy")])
+    return {str(k): _counted(malignant[score == k], lesions[score == k]) for k in range(1, 11)}
+
+
+def answers_by_advice(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
+    """For each advice, how many test images the probabilities alone led to it, and which share of them was malignant.
+
+    "unsure" are those that reach neither threshold and whose most likely diagnosis is below `UNSURE_BELOW`: of them the
+    site says that it cannot judge.
+    """
+    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    malignant = calibration.has_risk(labels, "malignancy")
+    reached = [risk(stated, kind) >= fitted.operating_point(name).threshold for name, kind in ADVICE_POINTS.items()]
+    advice = np.select([*reached, stated.max(axis=1) < UNSURE_BELOW], [*ADVICE_POINTS, "unsure"], "watch")
     return {
-        str(k): {
-            "n": int((score == k).sum()),
-            "malignant": int(malignant[score == k].sum()),
-            "predictive_value": share(malignant[score == k], lesions[score == k]),
-        }
-        for k in range(1, 11)
+        name: _counted(malignant[advice == name], lesions[advice == name])
+        for name in (*ADVICE_POINTS, "unsure", "watch")
+    }
+
+
+def _counted(malignant: np.ndarray, lesions: np.ndarray) -> dict:
+    return {
+        "n": len(malignant),
+        "malignant": int(malignant.sum()),
+        "predictive_value": share(malignant, lesions),
     }
 
 

@@ -8,7 +8,7 @@ Dermatology").
 from collections.abc import Iterable, Sequence
 
 from model_store.classes import CLASSES, CODES
-from model_store.prediction import SOURCES
+from model_store.prediction import SOURCES, UNSURE_BELOW
 from training.calibration import ADVICE_LIMIT, ADVICE_SENSITIVITY
 
 _KINDS = ("dermoscopy", "phone", "thumbnail")
@@ -251,6 +251,16 @@ def _set(source: str, figures: dict, answers: dict) -> list[str]:
                     *(_share(point[key]) for key in ("sensitivity", "specificity", "predictive_value")),
                 )
                 for point in figures["operating_points"]
+            ),
+        ),
+        "Advice that the probabilities alone lead to (the photo's own faults apart), and how many of these test images "
+        'were malignant. "unsure" reach neither threshold, but no diagnosis reaches '
+        f"{UNSURE_BELOW:g} either: the site says that it cannot judge them.",
+        _table(
+            ("advice", "images", "malignant", "share malignant"),
+            (
+                (advice, row["n"], row["malignant"], _share(row["predictive_value"]))
+                for advice, row in answers["by_advice"].items()
             ),
         ),
         "Malignancy score, and how many of the test images that got it were malignant:",

@@ -239,6 +239,7 @@ def _answers(tested: Tested) -> dict:
     return {
         "set": _SETS[tested.source],
         "by_top_class": evaluate.answers_by_top_class(tested.stated, tested.labels),
+        "by_advice": evaluate.answers_by_advice(tested.stated, tested.rows, tested.fitted),
         "by_score": evaluate.answers_by_score(tested.stated, tested.rows, tested.fitted),
     }
 

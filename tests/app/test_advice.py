@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app import advice
-from app.advice import OUT_OF_DISTRIBUTION, Advice, Level
+from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Advice, Level
 from model_store.classes import CODES
 from model_store.prediction import Prediction, risk
 
@@ -88,3 +88,23 @@ def test_a_mild_issue_holds_a_calm_answer_back_until_asked_for_and_is_remarked_o
 def test_a_mild_issue_never_holds_an_alarm_back(calibration, probabilities, level):
     given = advice.for_prediction(prediction(**probabilities), (), ("blurred",), calibration)
     assert given == Advice(level, ("blurred",))
+
+
+GUESS = {"BKL": 0.41}  # what is left, 0.59, goes to NV
+
+
+def test_a_guess_calms_nobody_unless_asked_for_and_is_remarked_on_afterwards(calibration):
+    asked = advice.for_prediction(prediction(**GUESS), (), ("blurred",), calibration)
+    assert asked == Advice(Level.CANNOT_JUDGE, ("blurred", UNSURE), may_show_anyway=True)
+    shown = advice.for_prediction(prediction(**GUESS), (), (), calibration, anyway=True)
+    assert shown == Advice(Level.WATCH, (UNSURE,))
+    strange = advice.for_prediction(prediction(strange=True, **GUESS), (), (), calibration, anyway=True)
+    assert strange == Advice(Level.CANNOT_JUDGE, (OUT_OF_DISTRIBUTION, UNSURE))
+    assert advice.for_prediction(prediction(BKL=0.4), (), (), calibration) == Advice(Level.WATCH)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "level"), [({"MEL": 0.3, "BKL": 0.3}, Level.URGENT), ({"BCC": 0.4, "BKL": 0.3}, Level.SOON)]
+)
+def test_a_guess_never_holds_an_alarm_back(calibration, probabilities, level):
+    assert advice.for_prediction(prediction(**probabilities), (), (), calibration) == Advice(level)

@@ -42,6 +42,9 @@ FULL = figures(
                        "70 and over": {"images": 4}},
                "site": {"anterior torso": {"images": 80, "soon_sensitivity": SHARE, "soon_specificity": SHARE}}},
 )  # fmt: skip
+BY_ADVICE = {
+    name: {"n": 500, "malignant": 20, "predictive_value": SHARE} for name in ("urgent", "soon", "unsure", "watch")
+}
 BY_SCORE = {str(k): {"n": 100, "malignant": 10 * k, "predictive_value": SHARE} for k in range(1, 11)}
 
 
@@ -64,7 +67,8 @@ def show(make_app):
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("report", [{}, {"sets": {"dermoscopy": figures()}},
                                     {"sets": {"dermoscopy": FULL, "phone": FULL},
-                                     "answers": {"dermoscopy": {"set": "a test split", "by_score": BY_SCORE}}}],
+                                     "answers": {"dermoscopy": {"set": "a test split", "by_advice": BY_ADVICE,
+                                                                "by_score": BY_SCORE}}}],
                          ids=["nothing", "first", "full"])  # fmt: skip
 def test_the_page_is_whole_with_whatever_was_measured(show, report, language):
     page = show(report, language)
@@ -80,11 +84,12 @@ def test_a_patient_reads_counts_of_a_hundred_first(show):
 
 
 def test_a_clinician_reads_every_table(show):
-    report = {"sets": {"dermoscopy": FULL}, "answers": {"dermoscopy": {"set": "a test split", "by_score": BY_SCORE}}}
-    page = show(report)
+    answers = {"set": "a test split", "by_advice": BY_ADVICE, "by_score": BY_SCORE}
+    page = show({"sets": {"dermoscopy": FULL}, "answers": {"dermoscopy": answers}})
     text = text_of(page)
     for said in ("Soon 12.3% 91% (0.85–0.96) 50%", "Melanoma 50 91% (0.85–0.96)", "Melanoma (MEL) 0 1 2 3 4 5 6 7",
                  "under 30 70 91% (0.85–0.96)", "70 and over 4 – –", "anterior torso 80", "3 100 30 91% (0.85–0.96)",
+                 "Keep watching 500 20 91%", "Cannot be judged: the model is not sure 500 20",
                  "Melanoma 5% 7% 40"):  # fmt: skip
         assert said in text
     assert "33%" not in text  # a tenth with 9 photos

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app import wording
-from app.advice import OUT_OF_DISTRIBUTION, Level
+from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
 from model_store import quality
 
 ROOT = Path(__file__).parent.parent.parent
@@ -17,7 +17,7 @@ def test_every_level_has_its_words():
 
 
 def test_every_finding_has_its_words_and_no_words_are_left_over():
-    assert wording.ISSUES.keys() == {limit.code for limit in quality.LIMITS} | {OUT_OF_DISTRIBUTION}
+    assert wording.ISSUES.keys() == {limit.code for limit in quality.LIMITS} | {OUT_OF_DISTRIBUTION, UNSURE}
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model_store.classes import CODES
-from model_store.prediction import probabilities
+from app import advice
+from model_store.classes import CODES, MALIGNANT_CODES
+from model_store.prediction import Evidence, interpret, probabilities
 from training import evaluate, seven
 
 SCORER = shutil.which("isic-challenge-scoring", path=Path(sys.prefix) / "scorer" / "bin")
@@ -111,6 +112,22 @@ def test_answers_are_counted_by_the_most_likely_diagnosis_and_by_the_score(calib
     assert (by_score["10"]["n"], by_score["10"]["malignant"]) == (2, 1)
     assert by_score["10"]["predictive_value"]["value"] == 0.5
     assert (by_score["1"]["n"], by_score["1"]["malignant"]) == (1, 0)
+
+
+def test_answers_are_counted_by_the_advice_that_the_site_gives(calibration, rng):
+    logits, rows = rng.normal(0, 4, (400, 8)), rows_of(rng.integers(0, 8, 400))
+    by_advice = evaluate.answers_by_advice(probabilities(logits, calibration), rows, calibration)
+    given = []
+    for row in logits:
+        prediction = interpret(Evidence(tuple(row), -100.0, "dermoscopy"), {"dermoscopy": calibration})
+        level = advice.for_prediction(prediction, (), (), calibration)
+        given.append("unsure" if advice.UNSURE in level.reasons else level.level.value)
+    malignant = np.isin(rows.label, [CODES.index(code) for code in MALIGNANT_CODES])
+    for name, counted in by_advice.items():
+        of_it = np.array(given) == name
+        assert of_it.any()
+        assert (counted["n"], counted["malignant"]) == (of_it.sum(), malignant[of_it].sum())
+        assert counted["predictive_value"]["value"] == pytest.approx(malignant[of_it].mean())
 
 
 def test_reliability_compares_what_was_stated_with_what_was_true():

@@ -40,7 +40,7 @@ def test_its_report_holds_the_figures_of_the_test_images(reproduced):
     accuracy = np.trace(figures["confusion"]) / figures["images"]
     assert figures["eight_classes"]["accuracy"]["value"] == pytest.approx(accuracy)
     answers = report["answers"]["dermoscopy"]
-    for table in (answers["by_top_class"], answers["by_score"]):
+    for table in (answers["by_top_class"], answers["by_advice"], answers["by_score"]):
         assert sum(row["n"] for row in table.values()) == figures["images"]
     assert set(answers["by_top_class"]) == set(CODES)
     accepted = figures["gate"]["accepted"]["images"]
