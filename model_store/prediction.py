@@ -82,7 +82,8 @@ class Calibration:
         temperature: above 0; logits are divided by it.
         bias: 8 numbers added after that, before the softmax.
         prior: the class frequencies behind the probabilities.
-        set_coverage: share of images, class by class, whose diagnosis is in the prediction set.
+        set_coverage: share of the images for calibration, class by class and of the rarest together, whose diagnosis
+            is in the prediction set.
         set_thresholds: 8 probabilities; class k is in the set at or above its own.
         operating_points: at least those of `ADVICE_POINTS`.
         out_of_distribution: the score and its threshold.

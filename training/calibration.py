@@ -48,14 +48,13 @@ class Images:
         source: one of `prediction.SOURCES`.
         logits: shape (N, 8).
         labels: shape (N,), int.
-        lesions, patients: shape (N,), whatever tells them apart.
+        patients: shape (N,), whatever tells them apart; for ISIC 2019, which names none, the lesions.
         shift: shape (8,), what the logits owe to the source alone; see `draws.source_shift`.
     """
 
     source: str
     logits: np.ndarray
     labels: np.ndarray
-    lesions: np.ndarray
     patients: np.ndarray
     shift: np.ndarray
 
@@ -103,7 +102,7 @@ def fit(images: Images, out_of_distribution: OutOfDistribution) -> tuple[Calibra
     return dataclasses.replace(
         calibration,
         set_thresholds=set_thresholds(stated, images.labels, SET_COVERAGE),
-        operating_points=operating_points(stated, images.labels, images.lesions, measured_on),
+        operating_points=operating_points(stated, images.labels, images.patients, measured_on),
         score_thresholds=tuple(map(float, deciles)),
     ), tried
 
@@ -180,13 +179,13 @@ def set_thresholds(class_probabilities: np.ndarray, labels: np.ndarray, coverage
 
 
 def operating_points(
-    class_probabilities: np.ndarray, labels: np.ndarray, lesions: np.ndarray, measured_on: str
+    class_probabilities: np.ndarray, labels: np.ndarray, patients: np.ndarray, measured_on: str
 ) -> tuple[OperatingPoint, ...]:
     """Thresholds at the wanted sensitivities, each with the specificity that it costs on the same images.
 
     Args:
         class_probabilities: shape (N, 8), calibrated.
-        labels, lesions: shape (N,); the 95 % intervals are by lesion.
+        labels, patients: shape (N,); the 95 % intervals are by patient.
         measured_on: name of these images.
 
     Returns:
@@ -213,8 +212,8 @@ def operating_points(
                 metrics.specificity(scores, positive, threshold),
                 len(scores),
                 measured_on,
-                metrics.share_interval(reached[positive], lesions[positive]),
-                metrics.share_interval(~reached[~positive], lesions[~positive]),
+                metrics.share_interval(reached[positive], patients[positive]),
+                metrics.share_interval(~reached[~positive], patients[~positive]),
             )
         )
     return tuple(points)
@@ -237,9 +236,13 @@ def log_shares(labels: np.ndarray) -> np.ndarray:
 
 def _prior(images: Images, power: float) -> Prior:
     values = tuple(map(float, softmax(power * log_shares(images.labels))))
+    name = f"class shares of the {images.source} images for calibration, to the power {power:.1f}"
     if power == 0:
-        return Prior("all eight diagnoses equally common", values)
-    return Prior(f"class shares of the {images.source} images for calibration, to the power {power:.1f}", values)
+        name = "all eight diagnoses equally common"
+    counts = np.bincount(images.labels, minlength=len(CODES))
+    if absent := " and ".join(code for code, count in zip(CODES, counts, strict=True) if not count):
+        name += f"; but {absent} stay as rare as the network learnt, since no {images.source} image shows them"
+    return Prior(name, values)
 
 
 def _fit(

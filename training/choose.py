@@ -1,7 +1,7 @@
 """Choices about a trained network, measured on validation: its size, the fit, flips at test time, a mean of stages.
 
 None of these changes the training, so they can wait until there is a network. The tables only inform: what is chosen
-goes into the recipe by hand. Diagnoses are read from the logits alone, as if all were equally common.
+goes into the recipe by hand. Diagnoses are read from the logits alone, as if all were equally common in each source.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from scipy.special import softmax
 from model_store.images import open_photo
 from model_store.prediction import SOURCES, risk
 from model_store.preprocessing import FITS, to_common
-from training import calibration, export, fit, metrics, network, seven
+from training import calibration, draws, export, fit, metrics, network, seven
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
@@ -25,7 +25,7 @@ FILES = ("size", "fit", "flips", "average")
 FRAME_FOLDER = "whole_frames_480"
 _STRIDE_PX = 32  # the network halves its input five times
 _BATCH = 16
-_AVERAGED = 3  # stages, at most
+_AVERAGED = 4  # stages, at most
 
 
 def run(recipe: Recipe, data: Data, folder: Path) -> dict[str, pd.DataFrame]:
@@ -67,7 +67,7 @@ def sizes(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         for source in SOURCES:
             rows = validation(data, source)
             if len(rows):
-                logits = fit.logits(model, data.pixels, rows, recipe.input, _BATCH)
+                logits = _logits(model, data.pixels, rows, recipe, _shift(recipe, data, source))
                 table.append({"network_px": network_px, "source": source, **_measure(logits, data.table.iloc[rows])})
     return pd.DataFrame(table)
 
@@ -86,7 +86,7 @@ def fits(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         for name in FITS if frames else ():
             spec = dataclasses.replace(recipe.input, fit=name)
             pixels = np.stack([to_common(frame, spec) for frame in frames.values()])
-            logits = fit.logits(model, pixels, np.arange(len(pixels)), recipe.input, _BATCH)
+            logits = _logits(model, pixels, np.arange(len(pixels)), recipe, _shift(recipe, data, source))
             table.append({"fit": name, "source": source, **_measure(logits, data.table.iloc[list(frames)])})
     return pd.DataFrame(table, columns=None if table else ["fit", "source"])
 
@@ -104,8 +104,10 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         rows = validation(data, source)
         if not len(rows):
             continue
-        labels, lesions = data.table.label.to_numpy()[rows], data.table.lesion.to_numpy()[rows]
-        seen = np.stack([_logits_mirrored(model, data, rows, recipe, axes) for axes in ((), (2,), (1,), (1, 2))])
+        labels, patients = data.table.label.to_numpy()[rows], data.table.patient.to_numpy()[rows]
+        shift, own = _shift(recipe, data, source), data.pixels[rows]
+        mirrored = [np.flip(own, axes) for axes in ((), (2,), (1,), (1, 2))]
+        seen = np.stack([_logits(model, pixels, np.arange(len(rows)), recipe, shift) for pixels in mirrored])
         for views in (1, 2, 4):
             logits = seen[:views].mean(axis=0)
             gain = balanced_accuracy(logits, labels) - balanced_accuracy(seen[0], labels)
@@ -113,7 +115,7 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
                 lambda i, logits=logits, once=seen[0], labels=labels: (
                     balanced_accuracy(logits[i], labels[i]) - balanced_accuracy(once[i], labels[i])
                 ),
-                lesions,
+                patients,
                 classes=seven.merge_labels(labels),
             )
             found = {"gain": gain, "gain_low": low, "gain_high": high}
@@ -122,7 +124,7 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
 
 
 def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
-    """The weights of the last stage, their mean with those of the one and the two before it, and the recipe's mean.
+    """The weights of the last stage, their means with those of one, two and three before it, and the recipe's mean.
 
     Source of the idea: Wortsman et al. 2022, "Model soups".
 
@@ -140,26 +142,28 @@ def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         for source in SOURCES:
             rows = validation(data, source)
             if len(rows):
-                logits = fit.logits(model, data.pixels, rows, recipe.input, _BATCH)
+                logits = _logits(model, data.pixels, rows, recipe, _shift(recipe, data, source))
                 table.append({"stages": " + ".join(names), "source": source, **_measure(logits, data.table.iloc[rows])})
     return pd.DataFrame(table)
 
 
-def _logits_mirrored(
-    model: keras.Model, data: Data, rows: np.ndarray, recipe: Recipe, axes: tuple[int, ...]
-) -> np.ndarray:
-    pixels = np.flip(data.pixels[rows], axes)
-    return fit.logits(model, pixels, np.arange(len(rows)), recipe.input, _BATCH)
+def _logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, recipe: Recipe, shift: np.ndarray) -> np.ndarray:
+    return fit.logits(model, pixels, rows, recipe.input, _BATCH) - shift
+
+
+def _shift(recipe: Recipe, data: Data, source: str) -> np.ndarray:
+    """What the logits owe to the source alone: `calibrate` takes it off too."""
+    return draws.source_shift(recipe, data.table, source)
 
 
 def _measure(logits: np.ndarray, rows: pd.DataFrame) -> dict:
-    """Figures of some validation images, with the interval of the first by lesion.
+    """Figures of some validation images, with the interval of the first by patient.
 
     The log loss alone is taken at the images' own class shares, with the temperature that suits these logits best.
     """
     labels = rows.label.to_numpy()
     low, high = metrics.bootstrap_interval(
-        lambda i: balanced_accuracy(logits[i], labels[i]), rows.lesion.to_numpy(), classes=seven.merge_labels(labels)
+        lambda i: balanced_accuracy(logits[i], labels[i]), rows.patient.to_numpy(), classes=seven.merge_labels(labels)
     )
     shares = softmax(logits, axis=1)
     prior = calibration.log_shares(labels)

@@ -10,6 +10,7 @@ COLUMNS = ("image", "path", "label", "lesion", "patient", "source", "kind", "age
 
 PAD_TO_ISIC = {"BCC": "BCC", "ACK": "AK", "NEV": "NV", "SEK": "BKL", "SCC": "SCC", "MEL": "MEL"}
 
+NO_LESION = "image_"  # an image whose lesion the tables do not name stands for one of its own
 # Folders beside the official one that hold the same images in another form; see `read`.
 INPUT_FOLDER, THUMBNAIL_FOLDER, PHONE_FOLDER = "ISIC_2019_Training_Input", "thumbnails_84", "PAD-UFES-20"
 
@@ -75,7 +76,7 @@ def _read_isic(folder: Path) -> pd.DataFrame:
     full = _images(folder / INPUT_FOLDER)
     thumbnails = _images(folder / THUMBNAIL_FOLDER)
     labelled = rows[rows[list(CODES)].sum(axis=1) == 1]
-    lesion = labelled.lesion_id.fillna("image_" + labelled.image)
+    lesion = labelled.lesion_id.fillna(NO_LESION + labelled.image)
     return pd.DataFrame(
         {
             "image": labelled.image,

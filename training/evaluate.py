@@ -27,32 +27,33 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
 
     Args:
         logits: shape (N, 8).
-        rows: the images' rows of the table: `label`, `lesion`.
+        rows: the images' rows of the table: `label`, `lesion`, `patient`.
         fitted: the calibration of these images' source.
 
     Returns:
-        Plain numbers, for JSON. A figure with an interval is {"value", "low", "high"}: 95 %, by lesion. What is
-        undefined is None.
+        Plain numbers, for JSON. A figure with an interval is {"value", "low", "high"}: 95 %, by patient, which
+        for ISIC 2019 is by lesion. What is undefined is None.
     """
-    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     stated = probabilities(logits, fitted)
     predicted = stated.argmax(axis=1)
     melanoma = CODES.index("MEL")
     malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
     return {
         **key_figures(stated, rows, reaches_soon(stated, fitted)),
+        "calibration_error_if_perfect": _plain(metrics.calibration_error_if_perfect(stated)),
         "images_by_class": {code: int((labels == k).sum()) for k, code in enumerate(CODES)},
         "eight_classes": {
-            "balanced_accuracy": balanced_accuracy(labels, predicted, lesions),
-            "accuracy": share(predicted == labels, lesions),
+            "balanced_accuracy": balanced_accuracy(labels, predicted, patients),
+            "accuracy": share(predicted == labels, patients),
         },
         "melanoma_auc": _interval(
-            lambda i: metrics.area_under_roc(stated[i, melanoma], labels[i] == melanoma), lesions
+            lambda i: metrics.area_under_roc(stated[i, melanoma], labels[i] == melanoma), patients
         ),
         "malignancy_sensitivity_at_specificity_70": _interval(
-            lambda i: metrics.sensitivity_at_specificity(malignancy[i], malignant[i], 0.70), lesions
+            lambda i: metrics.sensitivity_at_specificity(malignancy[i], malignant[i], 0.70), patients
         ),
-        "recalls": {code: share(predicted[labels == k] == k, lesions[labels == k]) for k, code in enumerate(CODES)},
+        "recalls": {code: share(predicted[labels == k] == k, patients[labels == k]) for k, code in enumerate(CODES)},
         "aucs": {code: _plain(metrics.area_under_roc(stated[:, k], labels == k)) for k, code in enumerate(CODES)},
         "reliability": {code: reliability(stated[:, k], labels == k) for k, code in enumerate(CODES)},
         "confusion": metrics.confusion(labels, predicted, len(CODES)).tolist(),
@@ -74,21 +75,21 @@ def key_figures(stated: np.ndarray, rows: pd.DataFrame, soon: np.ndarray) -> dic
     Returns:
         As `figures`.
     """
-    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
     actual, predicted = seven.merge_labels(labels), seven.merge_probabilities(stated).argmax(axis=1)
     return {
         "images": len(labels),
-        "lesions": len(np.unique(lesions)),
+        "lesions": rows.groupby(["patient", "lesion"]).ngroups,
         "malignant": int(malignant.sum()),
         "seven_classes": {
-            "balanced_accuracy": balanced_accuracy(actual, predicted, lesions),
-            "accuracy": share(predicted == actual, lesions),
+            "balanced_accuracy": balanced_accuracy(actual, predicted, patients),
+            "accuracy": share(predicted == actual, patients),
         },
-        "calibration_error": _interval(lambda i: metrics.expected_calibration_error(stated[i], labels[i]), lesions),
-        "malignancy_auc": _interval(lambda i: metrics.area_under_roc(malignancy[i], malignant[i]), lesions),
-        "soon_sensitivity": share(soon[malignant], lesions[malignant]),
-        "soon_specificity": share(~soon[~malignant], lesions[~malignant]),
+        "calibration_error": _interval(lambda i: metrics.expected_calibration_error(stated[i], labels[i]), patients),
+        "malignancy_auc": _interval(lambda i: metrics.area_under_roc(malignancy[i], malignant[i]), patients),
+        "soon_sensitivity": share(soon[malignant], patients[malignant]),
+        "soon_specificity": share(~soon[~malignant], patients[~malignant]),
     }
 
 
@@ -97,11 +98,11 @@ def reaches_soon(stated: np.ndarray, fitted: Calibration) -> np.ndarray:
     return risk(stated, "malignancy") >= fitted.operating_point("soon").threshold
 
 
-def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray, lesions: np.ndarray) -> dict:
+def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> dict:
     """The mean recall over the classes that there are, with its interval: all of shape (N,), classes as numbers."""
     count = 1 + max(actual.max(initial=0), predicted.max(initial=0))
     return _interval(
-        lambda i: metrics.balanced_accuracy(metrics.confusion(actual[i], predicted[i], count)), lesions, actual
+        lambda i: metrics.balanced_accuracy(metrics.confusion(actual[i], predicted[i], count)), patients, actual
     )
 
 
@@ -110,19 +111,18 @@ def among(stated: np.ndarray, rows: pd.DataFrame, codes: Sequence[str]) -> dict:
     indices = np.array([CODES.index(code) for code in codes])
     inside = np.isin(rows.label.to_numpy(), indices)
     predicted = indices[stated[inside][:, indices].argmax(axis=1)]
-    return balanced_accuracy(rows.label.to_numpy()[inside], predicted, rows.lesion.to_numpy()[inside])
+    return balanced_accuracy(rows.label.to_numpy()[inside], predicted, rows.patient.to_numpy()[inside])
 
 
-def share(hits: np.ndarray, lesions: np.ndarray) -> dict:
+def share(hits: np.ndarray, patients: np.ndarray) -> dict:
     """The share of images that are hits, with its interval: both shape (N,), the first bool."""
-    low, high = metrics.share_interval(hits, lesions)
+    low, high = metrics.share_interval(hits, patients)
     value = float(np.mean(hits)) if len(hits) else float("nan")
     return {
         "value": _plain(value),
         "low": _plain(low),
         "high": _plain(high),
         "images": len(hits),
-        "lesions": len(np.unique(lesions)),
     }
 
 
@@ -173,10 +173,10 @@ def answers_by_top_class(stated: np.ndarray, labels: np.ndarray) -> dict:
 
 def answers_by_score(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
     """For each malignancy score, "1" to "10", how many test images got it and which share of them was malignant."""
-    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     malignant = calibration.has_risk(labels, "malignancy")
     score = np.array([malignancy_score(probability, fitted) for probability in risk(stated, "malignancy")])
-    return {str(k): _counted(malignant[score == k], lesions[score == k]) for k in range(1, 11)}
+    return {str(k): _counted(malignant[score == k], patients[score == k]) for k in range(1, 11)}
 
 
 def answers_by_advice(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
@@ -185,21 +185,21 @@ def answers_by_advice(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibratio
     "unsure" are those that reach neither threshold and whose most likely diagnosis is below `UNSURE_BELOW`: of them the
     site says that it cannot judge.
     """
-    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     malignant = calibration.has_risk(labels, "malignancy")
     reached = [risk(stated, kind) >= fitted.operating_point(name).threshold for name, kind in ADVICE_POINTS.items()]
     advice = np.select([*reached, stated.max(axis=1) < UNSURE_BELOW], [*ADVICE_POINTS, "unsure"], "watch")
     return {
-        name: _counted(malignant[advice == name], lesions[advice == name])
+        name: _counted(malignant[advice == name], patients[advice == name])
         for name in (*ADVICE_POINTS, "unsure", "watch")
     }
 
 
-def _counted(malignant: np.ndarray, lesions: np.ndarray) -> dict:
+def _counted(malignant: np.ndarray, patients: np.ndarray) -> dict:
     return {
         "n": len(malignant),
         "malignant": int(malignant.sum()),
-        "predictive_value": share(malignant, lesions),
+        "predictive_value": share(malignant, patients),
     }
 
 
@@ -214,30 +214,30 @@ def rounding_cost(full: np.ndarray, rounded: np.ndarray) -> dict:
 
 def _operating_point(point: OperatingPoint, stated: np.ndarray, rows: pd.DataFrame) -> dict:
     """The same threshold on these images, with intervals and how many of those called had the risk."""
-    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     positive = calibration.has_risk(labels, point.risk)
     called = risk(stated, point.risk) >= point.threshold
     return {
         "name": point.name,
         "risk": point.risk,
         "threshold": point.threshold,
-        "sensitivity": share(called[positive], lesions[positive]),
-        "specificity": share(~called[~positive], lesions[~positive]),
-        "predictive_value": share(positive[called], lesions[called]),
+        "sensitivity": share(called[positive], patients[positive]),
+        "specificity": share(~called[~positive], patients[~positive]),
+        "predictive_value": share(positive[called], patients[called]),
     }
 
 
 def _prediction_sets(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
-    labels, lesions = rows.label.to_numpy(), rows.lesion.to_numpy()
+    labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     in_set = stated >= np.asarray(fitted.set_thresholds)
     covered, size = in_set[np.arange(len(labels)), labels], in_set.sum(axis=1)
     return {
-        "coverage": share(covered, lesions),
+        "coverage": share(covered, patients),
         "mean_size": _plain(float(size.mean()) if len(size) else float("nan")),
         "empty": int((size == 0).sum()),
         "classes": {
             code: {
-                "coverage": share(covered[labels == k], lesions[labels == k]),
+                "coverage": share(covered[labels == k], patients[labels == k]),
                 "mean_size": _plain(float(size[labels == k].mean()) if (labels == k).any() else float("nan")),
             }
             for k, code in enumerate(CODES)
@@ -245,9 +245,9 @@ def _prediction_sets(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration
     }
 
 
-def _interval(statistic, lesions: np.ndarray, classes: np.ndarray | None = None) -> dict:
-    low, high = metrics.bootstrap_interval(statistic, lesions, classes=classes)
-    return {"value": _plain(statistic(np.arange(len(lesions)))), "low": _plain(low), "high": _plain(high)}
+def _interval(statistic, patients: np.ndarray, classes: np.ndarray | None = None) -> dict:
+    low, high = metrics.bootstrap_interval(statistic, patients, classes=classes)
+    return {"value": _plain(statistic(np.arange(len(patients)))), "low": _plain(low), "high": _plain(high)}
 
 
 def _plain(value: float) -> float | None:

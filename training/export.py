@@ -14,10 +14,11 @@ from model_store.classes import CODES
 from model_store.half_precision import store_half_precision
 from model_store.prediction import SOURCES, Calibration
 from model_store.probes import Probes
-from training import fit, model_card, network, synthetic
+from training import features, fit, model_card, network, synthetic
 from training.configs.recipe import Recipe
 
 MODEL, MADE_FROM = "model.keras", "model.made_from"
+REPORT, CALIBRATION = "report.json", "calibration.json"
 _BATCH = 16
 
 LICENCE = """The weights in this bundle were trained on ISIC 2019 (HAM10000, (c) ViDIR Group, Department of Dermatology,
@@ -58,6 +59,29 @@ def served_network(recipe: Recipe, folder: Path) -> Path:
     return file
 
 
+class OtherNetwork(ValueError):
+    """Something was fitted to or measured on another network than the one that the run serves now."""
+
+
+def about_served(recipe: Recipe, folder: Path, name: str) -> dict:
+    """Read what a step wrote about the served network.
+
+    Raises:
+        FileNotFoundError: that step is missing.
+        OtherNetwork: it was about another network, say of other means of stages.
+    """
+    content = json.loads((folder / name).read_text())
+    if content.get("network") != features.network_digest(served_network(recipe, folder)):
+        raise OtherNetwork(f"{folder / name} is about another network: call the steps from `calibrate` on again")
+    return content
+
+
+def calibrations(recipe: Recipe, folder: Path) -> dict[str, Calibration]:
+    """What `calibrate` fitted to the served network: a calibration for each source. Raises as `about_served`."""
+    content = about_served(recipe, folder, CALIBRATION)
+    return {source: Calibration.from_dict(content[source]) for source in SOURCES}
+
+
 def bundle(recipe: Recipe, folder: Path, name: str, version: str, root: Path = BUNDLES) -> Bundle:
     """Write a bundle from a run that was trained, calibrated and evaluated.
 
@@ -72,6 +96,7 @@ def bundle(recipe: Recipe, folder: Path, name: str, version: str, root: Path = B
 
     Raises:
         FileNotFoundError: a step is missing.
+        OtherNetwork: a step was about another network.
         FileExistsError: this version is there with other content.
         EngineError: `engine_unavailable`: Keras runs on another backend than TensorFlow, whose answers are the golden
             ones.
@@ -86,8 +111,7 @@ def bundle(recipe: Recipe, folder: Path, name: str, version: str, root: Path = B
 
 
 def _write(recipe: Recipe, folder: Path, name: str, version: str, root: Path) -> Bundle:
-    report = json.loads((folder / "report.json").read_text())
-    calibrations = json.loads((folder / "calibration.json").read_text())
+    report, fitted = about_served(recipe, folder, REPORT), calibrations(recipe, folder)
     metadata = {
         # These two may be chosen after training.
         "recipe": json.loads((folder / "recipe.json").read_text())
@@ -108,12 +132,12 @@ def _write(recipe: Recipe, folder: Path, name: str, version: str, root: Path) ->
         version=version,
         model=model,
         spec=recipe.input,
-        calibrations={source: Calibration.from_dict(calibrations[source]) for source in SOURCES},
+        calibrations=fitted,
         probes=Probes.read(folder / "probes.npz"),
         metadata=metadata,
         report=report,
         golden=record_golden(photos, recipe.input, engines.load("tensorflow", model)),
-        card=model_card.text(name, version, metadata, calibrations, report),
+        card=model_card.text(name, version, metadata, fitted, report),
         licence=LICENCE,
         figures=folder / "figures",
     )

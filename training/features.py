@@ -11,15 +11,14 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from model_store.classes import CODES
 from model_store.prediction import pooled
 from model_store.preprocessing import InputSpec, prepare, to_input
+from training import record
 from training.prepare import Data
 
-SPLIT = "split.sha256"
 _BATCH = 16
 
 
@@ -29,23 +28,6 @@ class Answers:
 
     logits: np.ndarray
     features: np.ndarray
-
-
-class OtherSplit(ValueError):
-    """The data's split is not the one that this run began with: its test images may have trained the network."""
-
-
-def tie(folder: Path, table: pd.DataFrame) -> None:
-    """Tie a run to its images, labels and split, or check that they are still the ones it is tied to.
-
-    Raises:
-        OtherSplit: they are others.
-    """
-    file, digest = folder / SPLIT, _table_digest(table)
-    if not file.exists():
-        file.write_text(digest)
-    elif file.read_text() != digest:
-        raise OtherSplit(f"{folder} belongs to other images or another split: take another folder, or train anew")
 
 
 def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, folder: Path) -> Answers:
@@ -59,11 +41,12 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
         folder: the run's.
 
     Raises:
-        OtherSplit: see `tie`.
+        OtherSplit: the run trained with other images, labels or another split.
     """
-    tie(folder, data.table)
+    record.check_split(data.table, folder)
     model = None
-    key = hashlib.sha256(f"{_file_digest(model_file)} {_table_digest(data.table)} {spec}".encode()).hexdigest()[:12]
+    asked = f"{network_digest(model_file)} {record.split_digest(data.table)} {spec}"
+    key = hashlib.sha256(asked.encode()).hexdigest()[:12]
     file = folder / f"answers_{key}.npy"
     if not file.exists():
         model = keras.saving.load_model(model_file, compile=False)
@@ -87,7 +70,7 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
 
 def of_photos(model_file: Path, photos: Sequence[np.ndarray], spec: InputSpec, folder: Path) -> Answers:
     """Ask about photos of any size, each uint8 (H, W, 3); what was asked before is read from the run's folder."""
-    digest = hashlib.sha256(f"{_file_digest(model_file)} {spec}".encode())
+    digest = hashlib.sha256(f"{network_digest(model_file)} {spec}".encode())
     for photo in photos:
         digest.update(photo.tobytes())
     file = folder / f"answers_photos_{digest.hexdigest()[:12]}.npz"
@@ -113,10 +96,7 @@ def _ask(model: keras.Model, inputs: list[np.ndarray]) -> Answers:
     return Answers(logits, pooled(maps))
 
 
-def _table_digest(table: pd.DataFrame) -> str:
-    return hashlib.sha256(table[["image", "label", "split"]].to_csv(index=False).encode()).hexdigest()
-
-
-def _file_digest(file: Path) -> str:
+def network_digest(file: Path) -> str:
+    """SHA-256 of a network's file."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

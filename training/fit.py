@@ -51,12 +51,14 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
 
     Raises:
         NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
-        ValueError: the folder belongs to a run of another recipe, or one that began with other images, labels or
-            another split; or a batch cannot be shared out evenly among the devices.
+        OtherSplit: the folder, or the starting weights, began with other images, labels or another split.
+        ValueError: the folder belongs to a run of another recipe; or a batch cannot be shared out evenly among the
+            devices.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record.start(recipe, weights, folder)
     record.data(data.table, folder)
+    record.check_start(weights, data.table)
     for number, stage in enumerate(recipe.stages):
         if not weights_file(folder, stage.name).exists():
             _run_stage(recipe, number, data, folder, weights, tensorboard)

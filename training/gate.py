@@ -65,14 +65,14 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
     """Measure the gate of a calibrated run; writes `gate.json`.
 
     Returns:
-        What the file holds. "real": for each source and each of "validation" (calibration and validation, which chose
-        the thresholds) and "test", the share refused and the reasons. "strangers": pictures that chose nothing: all,
+        What the file holds. "network": the SHA-256 of the network that it is about. "real": for each source and each
+        of "validation" (calibration and validation, which chose the thresholds) and "test", the share refused and the
+        reasons. "strangers": pictures that chose nothing: all,
         the photos among them, those of kinds that chose nothing either, and by kind. "source_probe": share of
         validation images whose source is told right. "leave_one_diagnosis_out". "scores": what was compared. Shares
         have 95 % intervals, by lesion or motif, where there are at least five of them.
     """
-    content = json.loads((folder / "calibration.json").read_text())
-    calibrations = {source: Calibration.from_dict(content[source]) for source in SOURCES}
+    calibrations = export.calibrations(recipe, folder)
     fitted = Probes.read(folder / PROBES)
     table = data.table
     training = real(recipe, data, folder, _training_rows(table, recipe.seed))
@@ -88,6 +88,7 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
     photos = np.array([not picture.drawn for picture in pictures])
     unseen = ~np.isin(kinds, [picture.kind for picture in strangers.choosing()])
     found = {
+        "network": features.network_digest(export.served_network(recipe, folder)),
         "real": {
             source: {
                 name: _real(recipe, data, folder, fitted, calibrations, source, splits)
@@ -165,7 +166,7 @@ def _real(
     said = real(recipe, data, folder, rows).answers
     judged = qualities(data.table.path.iloc[rows])
     codes = refusals(fitted, calibrations, said, judged, [None] * len(rows))
-    return _share(codes, data.table.lesion.to_numpy()[rows])
+    return _share(codes, data.table.patient.to_numpy()[rows])
 
 
 def _share(codes: np.ndarray, groups: np.ndarray) -> dict:

@@ -15,7 +15,7 @@ from model_store import comparison, cpus
 from model_store.engines import cache
 from model_store.engines.openvino import NETWORK
 from model_store.prediction import SOURCES
-from training import choose, fit, metrics
+from training import choose, draws, fit, metrics, seven
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
@@ -37,7 +37,7 @@ def run(recipe: Recipe, data: Data, model: Path, out: Path, cache_root: Path) ->
 
     Returns:
         What the file holds: the model's SHA-256; for each source images, balanced_accuracy (seven classes) of "f32" and
-        of "int8", and loss, loss_low, loss_high: of the second against the first, with its 95 % interval by lesion;
+        of "int8", and loss, loss_low, loss_high: of the second against the first, with its 95 % interval by patient;
         same_top_class, a share; network_ms of both, medians of times taken in turn; largest_loss, and accepted: no
         source loses more.
     """
@@ -57,7 +57,8 @@ def run(recipe: Recipe, data: Data, model: Path, out: Path, cache_root: Path) ->
     for source in SOURCES:
         rows = choose.validation(data, source)
         if len(rows):
-            logits = {name: _logits(kind, data, recipe, rows) for name, kind in compiled.items()}
+            shift = draws.source_shift(recipe, data.table, source)
+            logits = {name: _logits(kind, data, recipe, rows) - shift for name, kind in compiled.items()}
             sources[source] = _compare(logits, data.table.iloc[rows])
     with model.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -92,7 +93,9 @@ def _compare(logits: dict[str, np.ndarray], table: pd.DataFrame) -> dict:
         return choose.balanced_accuracy(logits[name][rows], labels[rows])
 
     low, high = metrics.bootstrap_interval(
-        lambda rows: accuracy("f32", rows) - accuracy("int8", rows), table.lesion.to_numpy()
+        lambda rows: accuracy("f32", rows) - accuracy("int8", rows),
+        table.patient.to_numpy(),
+        classes=seven.merge_labels(labels),
     )
     accuracies = {name: accuracy(name, np.arange(len(labels))) for name in logits}
     return {

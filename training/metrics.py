@@ -44,6 +44,24 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bi
     return binned_calibration_error(confidence, correct, bins)
 
 
+def calibration_error_if_perfect(probabilities: np.ndarray, *, repeats: int = 200, seed: int = 0) -> float:
+    """What `expected_calibration_error` would be, on average, if every stated probability were true.
+
+    It is above 0, since few images in a bin differ from their mean by chance; the fewer images, the more.
+
+    Args:
+        probabilities: shape (N, C), rows sum to 1.
+        repeats: how often the labels are drawn.
+        seed: fixes the draws.
+
+    Returns:
+        In [0, 1]; NaN without images.
+    """
+    rng, limits = np.random.default_rng(seed), probabilities.cumsum(axis=1)[:, :-1]
+    drawn = ((rng.random((len(limits), 1)) > limits).sum(axis=1) for _ in range(repeats))
+    return float(np.mean([expected_calibration_error(probabilities, labels) for labels in drawn]))
+
+
 def binned_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
     """As `expected_calibration_error`, for any stated probability and whether it came true: both shape (N,)."""
     if len(confidence) == 0:

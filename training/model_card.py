@@ -8,8 +8,9 @@ Dermatology").
 from collections.abc import Iterable, Sequence
 
 from model_store.classes import CLASSES, CODES
-from model_store.prediction import SOURCES, UNSURE_BELOW
-from training.calibration import ADVICE_LIMIT, ADVICE_SENSITIVITY
+from model_store.prediction import SOURCES, UNSURE_BELOW, Calibration
+from training.calibration import ADVICE_LIMIT, ADVICE_SENSITIVITY, SET_COVERAGE
+from training.subgroups import MIN_IMAGES
 
 _KINDS = ("dermoscopy", "phone", "thumbnail")
 
@@ -20,6 +21,7 @@ _FIGURES = (
     ("Accuracy, eight classes", ("eight_classes", "accuracy")),
     ("Balanced accuracy, the six classes of PAD-UFES-20 (the likeliest of them)", ("six_classes", "balanced_accuracy")),
     ("Expected calibration error (15 bins, top class)", ("calibration_error",)),
+    ("... of a perfectly calibrated network on as many images", ("calibration_error_if_perfect",)),
     ("Melanoma: area under the ROC curve", ("melanoma_auc",)),
     ("Malignancy (MEL, BCC, AK, SCC): area under the ROC curve", ("malignancy_auc",)),
     ("Malignancy: sensitivity at specificity 0.70", ("malignancy_sensitivity_at_specificity_70",)),
@@ -77,13 +79,13 @@ _UNTESTED = (
 )
 
 
-def text(name: str, version: str, metadata: dict, calibrations: dict, report: dict) -> str:
+def text(name: str, version: str, metadata: dict, calibrations: dict[str, Calibration], report: dict) -> str:
     """Write the card.
 
     Args:
         name, version: of the bundle.
         metadata: recipe, versions and data counts of the run.
-        calibrations: for each of `prediction.SOURCES`, a `Calibration` as a dictionary.
+        calibrations: for each of `prediction.SOURCES`.
         report: from `report.json`.
 
     Returns:
@@ -101,8 +103,10 @@ def text(name: str, version: str, metadata: dict, calibrations: dict, report: di
         "Figures are given by the photo's source, age band, sex, anatomical site and data set, and by Fitzpatrick "
         f"skin type where it is known. {_SKIN}",
         "## Metrics",
-        "Intervals hold 95 %: bootstrap by lesion; exact binomial by lesion where every image or none was right; "
-        "an area of 1.000 under the curve on few images is less certain than its interval says. "
+        "Intervals hold 95 %: bootstrap by lesion, of phone photos by patient; exact binomial where every image or "
+        "none was right. The calibration error lies too high on few images, and its interval more so: beside it stands "
+        "what a perfectly calibrated network would show. "
+        "An area of 1.000 under the curve on few images is less certain than its interval says. "
         "Malignancy means MEL, BCC, AK or SCC; urgent means MEL or SCC. The mix of diagnoses in these sets differs "
         "from that of any clinic, and so would every predictive value. The official scorer of the ISIC challenges "
         "gives the same balanced accuracy (tested).",
@@ -117,7 +121,7 @@ def text(name: str, version: str, metadata: dict, calibrations: dict, report: di
         "## Ethical considerations",
         _ETHICS,
         "## Known failures",
-        _list((*(_missed(source, figures) for source, figures in report["sets"].items()), *_LIMITS)),
+        _list((*_missed(report["sets"]), *_LIMITS)),
         "## Never tested",
         _list(_UNTESTED),
         "## Storage",
@@ -154,8 +158,9 @@ def _model(metadata: dict, report: dict) -> list[str]:
                 for stage in recipe["stages"]
             ),
         ),
-        "Validation at the epoch whose weights each stage ended with, before and after fine-tuning (the loss of a "
-        "stage holds its own class shares, so it compares only within a stage):",
+        f"Validation ({_validation_images(metadata)} dermoscopy images) at the epoch whose weights each stage ended "
+        "with, before and after fine-tuning (the loss of a stage holds its own class shares, so it compares only "
+        "within a stage; of rare diagnoses there are a handful of images, so the balanced accuracy moves by chance):",
         _table(
             ("stage", "epoch", "loss", "accuracy", "balanced accuracy"),
             (
@@ -173,15 +178,22 @@ def _model(metadata: dict, report: dict) -> list[str]:
     ]
 
 
+def _validation_images(metadata: dict) -> int:
+    there = metadata["data"]["by_split"]["validation"].get("dermoscopy", 0)
+    return min(there, metadata["recipe"].get("validation_images") or there)
+
+
 def _data(metadata: dict) -> list[str]:
     data = metadata["data"]
     return [
         "## Data",
         _DATA,
+        _part_of_the_data(data),
         f"{data['images']} labelled images, {data['rows_without_image']} rows of the tables without an image, "
         f"{data['unreadable']} unreadable. Split by lesion, patient and near-duplicate, stratified by class and "
         "source; but only PAD-UFES-20 names its patients, so two lesions of one person may stand on two sides of the "
-        "ISIC 2019 images, and the figures of dermoscopy may flatter. Training was judged on validation; "
+        f"ISIC 2019 images, and of {data['without_lesion']} images the lesion is not named either: the figures of "
+        "dermoscopy may flatter. Training was judged on validation; "
         "probabilities, sets, thresholds and the gate were chosen and fitted on calibration and validation; the test "
         "images below trained, chose and calibrated nothing. The photo-quality limits of the site "
         "(`model_store/quality.py`) were set on images of every split, these among them; only the figures behind "
@@ -192,6 +204,20 @@ def _data(metadata: dict) -> list[str]:
         ),
         "Thumbnails (84 px) only train; those on another side are left out of everything.",
     ]
+
+
+def _part_of_the_data(data: dict) -> str:
+    """What there was of the public sets: a card that names them must not claim all of them."""
+    parts = [
+        f"{name}: {sum(sides.values())}, of these {sides.get('train', 0)} for training and {sides.get('test', 0)} for "
+        "the test"
+        for name, sides in data["by_source"].items()
+    ]
+    dermoscopy = sum(counts.get("dermoscopy", 0) for counts in data["by_split"].values())
+    return (
+        f"Of these sets there was a part. {'; '.join(parts)}. Of {dermoscopy} dermoscopy images {data['square']} are "
+        "square crops, and the others whole frames."
+    )
 
 
 def _versions(versions: dict) -> str:
@@ -226,7 +252,7 @@ def _set(source: str, figures: dict, answers: dict) -> list[str]:
         ),
         *_unsaid(figures.get("source_unsaid")),
         _table(
-            ("class", "images", "recall", "95 % interval", "AUC", "in its 95 % set", "mean size of its set"),
+            ("class", "images", "recall", "95 % interval", "AUC", "in its set", "mean size of its set"),
             (
                 (
                     code,
@@ -240,7 +266,10 @@ def _set(source: str, figures: dict, answers: dict) -> list[str]:
                 for code, recall in figures["recalls"].items()
             ),
         ),
-        f"95 % prediction sets: coverage {_share(sets['coverage'])}, mean size {_number(sets['mean_size'], 2)}.",
+        f"Prediction sets, fitted to hold the diagnosis of {SET_COVERAGE:.0%} of each class's calibration and "
+        "validation images; classes with too few of them for that share one threshold, fitted over all of them "
+        f"together, so that nothing is promised of such a class alone. Measured here: {_share(sets['coverage'])}, mean "
+        f"size {_number(sets['mean_size'], 2)}.",
         _table(
             ("operating point", "risk", "threshold", "sensitivity", "specificity", "predictive value"),
             (
@@ -325,14 +354,14 @@ def _part(name: str, measured: dict) -> tuple:
     return (name, measured["images"], measured["malignant"], *map(_share, figures))
 
 
-def _calibration(calibrations: dict) -> list[str]:
+def _calibration(calibrations: dict[str, Calibration]) -> list[str]:
     sections = ["## Probabilities"]
     for source in SOURCES:
         fitted = calibrations[source]
-        shares = ", ".join(f"{c} {v:.3f}" for c, v in zip(CODES, fitted["prior"]["values"], strict=True))
+        shares = ", ".join(f"{c} {v:.3f}" for c, v in zip(CODES, fitted.prior.values, strict=True))
         sections.append(
-            f"{source}: temperature {fitted['temperature']:.3f}; the prior behind every probability is "
-            f"{fitted['prior']['name']} ({shares})."
+            f"{source}: temperature {fitted.temperature:.3f}; the prior behind every probability is "
+            f"{fitted.prior.name} ({shares})."
         )
     return [
         *sections,
@@ -395,22 +424,24 @@ def _choices(choices: dict) -> list[str]:
     sections = [
         "## Choices",
         "Measured on validation images alone, with the weights of the last stage unless another is named, diagnoses "
-        "taken as equally common.",
+        "taken as equally common, but for the log loss: that is at the images' own class shares.",
     ]
     for name, rows in choices.items():
         key, title = CHOICES[name]
         sections.append(
             _table(
-                (title, "photos", "images", "balanced accuracy, seven", "AUC, malignancy"),
+                (title, "photos", "images", "balanced accuracy, seven", "log loss", "AUC, malignancy"),
                 (
                     (
                         row[key],
                         row["source"],
                         row["images"],
                         _share({"value": row["balanced_accuracy"], "low": row["low"], "high": row["high"]}),
+                        _number(row["log_loss"]),
                         _number(row["malignancy_auc"]),
                     )
                     for row in rows
+                    if row["images"] >= MIN_IMAGES
                 ),
             )
         )
@@ -420,6 +451,8 @@ def _choices(choices: dict) -> list[str]:
 def _row(label: str, figures: dict, path: tuple[str, ...]) -> tuple[str, str, str]:
     for key in path:
         figures = figures[key]
+    if not isinstance(figures, dict):
+        return label, _number(figures), ""
     return label, _number(figures["value"]), _interval(figures)
 
 
@@ -434,13 +467,21 @@ def _interval(figure: dict) -> str:
     return "" if figure["low"] is None else f"{_number(figure['low'])} to {_number(figure['high'])}"
 
 
-def _missed(source: str, figures: dict) -> str:
-    """The mistake that costs most."""
-    melanomas = figures["confusion"][CODES.index("MEL")]
-    return (
-        f"Melanoma can look like a naevus to the network too: of {sum(melanomas)} test melanomas ({source}) it took "
-        f"{melanomas[CODES.index('NV')]} for one."
-    )
+def _missed(sets: dict) -> list[str]:
+    """The mistake that costs most, where there were enough melanomas to see it; and what was never there to be seen."""
+    sentences = []
+    for source, figures in sets.items():
+        melanomas = figures["confusion"][CODES.index("MEL")]
+        if sum(melanomas) >= MIN_IMAGES:
+            sentences.append(
+                f"Melanoma can look like a naevus to the network too: of {sum(melanomas)} test melanomas ({source}) it "
+                f"took {melanomas[CODES.index('NV')]} for one."
+            )
+        if absent := " and ".join(code for code, count in figures["images_by_class"].items() if not count):
+            sentences.append(
+                f"Of {absent} there was no {source} photo to measure: there they may hardly ever be named."
+            )
+    return sentences
 
 
 def _number(value: float | None, digits: int = 3) -> str:

@@ -13,7 +13,7 @@ from model_store.errors import PhotoError
 from model_store.images import open_photo
 from model_store.preprocessing import InputSpec, to_common
 
-_MISSING, _READ, _UNREADABLE = 0, 1, 2
+_READ = 1
 _CHUNK = 512
 
 
@@ -37,12 +37,12 @@ def build(paths: Sequence[str], spec: InputSpec, cache: Path) -> tuple[np.memmap
     shape = (len(paths), spec.common_px, spec.common_px, 3)
     pixels = _array(cache / f"{stem}.npy", shape)
     state = _array(cache / f"{stem}.state.npy", shape[:1])
-    todo = np.flatnonzero(state == _MISSING)
+    todo = np.flatnonzero(state != _READ)  # what could not be read may have been mended
     with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(todo), desc="decoding", unit="image") as progress:
         for chunk in np.array_split(todo, range(_CHUNK, len(todo), _CHUNK)):
             read = list(pool.map(lambda i: _read_into(pixels, i, paths[i], spec), chunk))
             pixels.flush()
-            state[chunk] = np.where(read, _READ, _UNREADABLE)
+            state[chunk] = np.where(read, _READ, 0)
             state.flush()
             progress.update(len(chunk))
     return np.load(cache / f"{stem}.npy", mmap_mode="r"), np.asarray(state) == _READ

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from model_store.preprocessing import InputSpec
 from training import dataset, pixels, splits
@@ -49,6 +50,9 @@ def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
         "rows_without_image": missing,
         "unreadable": int((~readable).sum()),
         "by_split": table.groupby(["split", "kind"]).size().unstack(fill_value=0).to_dict("index"),
+        "by_source": _by_source(table),
+        "without_lesion": int(table.lesion.str.startswith(dataset.NO_LESION).sum()),
+        "square": int(sum(map(_is_square, table.path[table.kind == "dermoscopy"]))),
     }
     (cache / COUNTS).write_text(json.dumps(counts, indent=2))
     print(
@@ -58,12 +62,29 @@ def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
     return Data(table, array, thumbnails)
 
 
+def _by_source(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Images by collection and kind ("HAM10000, dermoscopy"), and of each how many stand on which side."""
+    name = table.source + ", " + table.kind
+    return table.groupby([name, "split"]).size().unstack(fill_value=0).to_dict("index")
+
+
+def _is_square(path: str) -> bool:
+    """Whether an image is as wide as high, by its header: the official frames of ISIC 2019 are not."""
+    try:
+        with Image.open(path) as image:
+            return image.width == image.height
+    except OSError:
+        return False
+
+
 def _split(table: pd.DataFrame, array: np.ndarray, readable: np.ndarray, cache: Path, seed: int) -> pd.Series:
     """The split that lies in the cache for the same images, or a new one; unreadable images get "unreadable"."""
     file = cache / f"split_seed{seed}.csv"
     if file.exists():
         kept = pd.read_csv(file)
         if list(kept.image) == list(table.image):
+            # Lesions and patients may have been corrected since.
+            splits.check(table[readable], kept.split[readable], np.empty((0, 2)))
             return kept.split
     numbers = np.flatnonzero(readable)  # unreadable ones are all zero, and would be duplicates of each other
     duplicates = numbers[splits.near_duplicates(array[numbers] if len(numbers) < len(array) else array)]

@@ -75,7 +75,7 @@ def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -
         network.load_lite2(model, float(start.split("Swish x")[1].split(",")[0]))
     else:
         network.load_starting_weights(model, start)
-    if not start.endswith("own statistics") and not start.endswith((".h5", ".npz")):
+    if start == "random" or (start.startswith("lite2") and not start.endswith("own statistics")):
         batches = train[: _STATISTICS_BATCHES * _BATCH]
         lite2.estimate_batch_norm(model, np.array_split(batches, -(-len(batches) // _BATCH)))
     pool = keras.Model(model.input, model.get_layer("pool").output)

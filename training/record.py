@@ -13,7 +13,11 @@ import pandas as pd
 
 from training.configs.recipe import Recipe, from_dict
 
-SPLIT = "split.csv"
+SPLIT, VERSIONS = "split.csv", "versions.json"
+
+
+class OtherSplit(ValueError):
+    """The data's split is not the one that this run trained with: its test images may have trained the network."""
 
 
 def start(recipe: Recipe, weights: str, folder: Path) -> None:
@@ -24,8 +28,8 @@ def start(recipe: Recipe, weights: str, folder: Path) -> None:
     file = folder / "recipe.json"
     began_with = {"weights": Path(weights).name, "weights_sha256": _digest(weights)}
     if not file.exists():
-        file.write_text(json.dumps({**began_with, **dataclasses.asdict(recipe)}, indent=2))
-        (folder / "versions.json").write_text(json.dumps(_versions(), indent=2))
+        _write(folder / VERSIONS, _versions())
+        _write(file, {**began_with, **dataclasses.asdict(recipe)})
         return
     recorded = json.loads(file.read_text())
     same_weights = recorded.pop("weights") == began_with["weights"]
@@ -35,7 +39,7 @@ def start(recipe: Recipe, weights: str, folder: Path) -> None:
     chosen = {"network_px": recipe.network_px, "average": recipe.average}
     if not same_weights or from_dict({**recorded, **chosen}) != recipe:
         raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
-    _note_versions(folder / "versions.json")
+    _note_versions(folder / VERSIONS)
 
 
 def _versions() -> dict[str, str]:
@@ -55,7 +59,7 @@ def _note_versions(file: Path) -> None:
     last = recorded.get("later", [recorded])[-1]
     if any(last.get(key) != value for key, value in now.items()):
         recorded.setdefault("later", []).append(now)
-        file.write_text(json.dumps(recorded, indent=2))
+        _write(file, recorded)
 
 
 def _digest(weights: str) -> str | None:
@@ -71,13 +75,63 @@ def data(table: pd.DataFrame, folder: Path) -> None:
 
     A run from before this was recorded gets what it is given now. The file's SHA-256 goes into `versions.json`.
     """
-    rows = table[["image", "label", "split"]].to_csv(index=False).encode()
-    digest = hashlib.sha256(rows).hexdigest()
-    file = folder / "versions.json"
+    file = folder / VERSIONS
     versions = json.loads(file.read_text()) if file.exists() else {}
-    if versions.setdefault("data", digest) != digest:
-        raise ValueError(
+    if "data" in versions:
+        check_split(table, folder)
+    (folder / SPLIT).write_bytes(_split_rows(table))
+    _write(file, versions | {"data": split_digest(table)})
+
+
+def check_split(table: pd.DataFrame, folder: Path) -> None:
+    """Raise OtherSplit unless images, labels and split are those that the run in this folder trained with."""
+    file = folder / VERSIONS
+    trained_with = json.loads(file.read_text()).get("data") if file.exists() else None
+    if trained_with is None:
+        raise OtherSplit(f"{file} does not say with which split this run trained: bring the run's whole folder")
+    if trained_with != split_digest(table):
+        raise OtherSplit(
             f"{folder} began with other images, labels or another split: take another folder, or that data"
         )
-    (folder / SPLIT).write_bytes(rows)
-    file.write_text(json.dumps(versions, indent=2))
+
+
+def check_start(weights: str, table: pd.DataFrame) -> None:
+    """Refuse starting weights that learnt from images which do not train here: they may test here.
+
+    Args:
+        weights: see `network.load_starting_weights`; only those of an earlier run or of a bundle know our images.
+        table: with its `split`.
+
+    Raises:
+        OtherSplit: such an image is there, or nothing beside the weights says what they learnt from.
+    """
+    file = Path(weights)
+    if file.suffix == ".npz":
+        if not (file.parent / SPLIT).exists():
+            raise OtherSplit(f"no {SPLIT} beside {file}: it says which images trained these weights")
+        theirs = pd.read_csv(file.parent / SPLIT)
+        here = table.set_index("image").split
+        learnt = theirs.image[theirs.split == "train"]
+        elsewhere = here.reindex(learnt).dropna() != "train"
+        if elsewhere.any():
+            raise OtherSplit(f"{elsewhere.sum()} images that trained {file} do not train here: take their split")
+    if file.suffix == ".keras":
+        bundle = json.loads((file.parent / "bundle.json").read_text())
+        if bundle["training"]["versions"].get("data") != split_digest(table):
+            raise OtherSplit(f"{file} learnt from other images or another split: its test images may train here")
+
+
+def split_digest(table: pd.DataFrame) -> str:
+    """SHA-256 of which images with which labels stand on which side."""
+    return hashlib.sha256(_split_rows(table)).hexdigest()
+
+
+def _split_rows(table: pd.DataFrame) -> bytes:
+    return table[["image", "label", "split"]].to_csv(index=False).encode()
+
+
+def _write(file: Path, content: dict) -> None:
+    """Whole or not at all: a run that was killed meanwhile must still go on."""
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(content, indent=2))
+    part.replace(file)

@@ -36,7 +36,7 @@ from training.calibration import has_risk
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
-REPORT, MISTAKES, FIGURES = "report.json", "worst_mistakes.jpg", "figures"
+MISTAKES, FIGURES = "worst_mistakes.jpg", "figures"
 _ROUNDING_IMAGES = 256
 _DRAWN_IMAGES = 10
 # The diagnoses that PAD-UFES-20 has.
@@ -98,7 +98,7 @@ def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) ->
         ValueError: no image of the data has one of these names.
         FileNotFoundError: a step is missing.
     """
-    calibrations, probes = read_calibrations(folder), Probes.read(folder / gate.PROBES)
+    calibrations, probes = export.calibrations(recipe, folder), Probes.read(folder / gate.PROBES)
     tested = [
         _tested(recipe, data, folder, source, fitted)
         for source, fitted in calibrations.items()
@@ -106,10 +106,11 @@ def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) ->
     ]
     history = pd.read_csv(folder / "history.csv")
     content = {
+        "network": features.network_digest(export.served_network(recipe, folder)),
         "sets": {some.source: _figures(some, probes, calibrations) for some in tested},
         "answers": {some.source: _answers(some) for some in tested},
         "float16": _rounding_cost(recipe, data, folder),
-        "gate": json.loads((folder / gate.GATE).read_text()),
+        "gate": export.about_served(recipe, folder, gate.GATE),
         "choices": {
             name: _records(folder / f"{name}.csv") for name in choose.FILES if (folder / f"{name}.csv").exists()
         },
@@ -119,7 +120,7 @@ def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) ->
         "predicted_against_actual": predicted_against_actual(recipe, data, folder, images).to_dict("records"),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / REPORT).write_text(text + "\n", encoding="utf-8")
+    (folder / export.REPORT).write_text(text + "\n", encoding="utf-8")
     _plot(content, tested, history, folder / FIGURES)
     contact_sheet.write(
         [contact_sheet.worst(data.pixels[some.numbers], some.rows, some.stated) for some in tested], folder / MISTAKES
@@ -164,7 +165,7 @@ def predicted_against_actual(recipe: Recipe, data: Data, folder: Path, images: S
     else:
         test = np.flatnonzero(can & (data.table.split == "test"))
         rows = np.random.default_rng(recipe.seed).choice(test, min(_DRAWN_IMAGES, len(test)), replace=False)
-    calibrations = read_calibrations(folder)
+    calibrations = export.calibrations(recipe, folder)
     logits = features.of_rows(export.served_network(recipe, folder), data, rows, recipe.input, folder).logits
     table = data.table.iloc[rows]
     stated = np.concatenate(
@@ -180,12 +181,6 @@ def predicted_against_actual(recipe: Recipe, data: Data, folder: Path, images: S
             "probability": stated.max(axis=1).round(3),
         }
     )
-
-
-def read_calibrations(folder: Path) -> dict[str, Calibration]:
-    """What `calibrate` wrote into the run's folder: a calibration for each source."""
-    content = json.loads((folder / "calibration.json").read_text())
-    return {source: Calibration.from_dict(content[source]) for source in SOURCES}
 
 
 def _test_rows(table: pd.DataFrame, source: str) -> np.ndarray:
@@ -207,7 +202,7 @@ def _figures(tested: Tested, probes: Probes, calibrations: dict[str, Calibration
         **({"six_classes": six} if six else {}),
         "subgroups": subgroups.figures(stated, rows, tested.soon),
         "gate": _gate(tested, probes, calibrations),
-        "source_told_right": evaluate.share(told == tested.source, rows.lesion.to_numpy()),
+        "source_told_right": evaluate.share(told == tested.source, rows.patient.to_numpy()),
         "source_unsaid": _unsaid(tested, told, calibrations),
     }
 
@@ -223,9 +218,9 @@ def _unsaid(tested: Tested, told: np.ndarray, calibrations: dict[str, Calibratio
 
 
 def _gate(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
-    """What the gate refuses of these images, and the figures of what it lets through."""
+    """What the gate refuses of these images where their sender says the source, and the figures of the others."""
     judged = gate.qualities(tested.rows.path)
-    codes = gate.refusals(probes, calibrations, tested.answers, judged, [None] * len(judged))
+    codes = gate.refusals(probes, calibrations, tested.answers, judged, [tested.source] * len(judged))
     refused = codes != ""
     return {
         "refused": int(refused.sum()),
@@ -245,9 +240,9 @@ def _answers(tested: Tested) -> dict:
 
 
 def _rounding_cost(recipe: Recipe, data: Data, folder: Path) -> dict:
-    validation = (data.table.split == "validation") & (data.table.kind == "dermoscopy")
-    some = np.flatnonzero(validation)[:_ROUNDING_IMAGES]
-    inputs = np.stack([to_input(data.pixels[row], recipe.input) for row in some])
+    validation = np.flatnonzero((data.table.split == "validation") & (data.table.kind == "dermoscopy"))
+    drawn = np.random.default_rng(recipe.seed).permutation(validation)[:_ROUNDING_IMAGES]
+    inputs = np.stack([to_input(data.pixels[row], recipe.input) for row in np.sort(drawn)])
     return evaluate.rounding_cost(*export.rounding_logits(recipe, folder, inputs))
 
 

@@ -13,8 +13,8 @@ _IMAGES = {".jpg", ".jpeg", ".png"}
 def pack(folder: Path, out: Path, megabytes: int) -> list[Path]:
     """Write every file of a folder, as it lies there, into tar files `shard_000.tar` and so on.
 
-    The first begins with the tables, and images follow in random order: unpacked one after the other into one folder
-    (`tar xf`), they can be trained on from the first. The same folder always gives the same bytes.
+    The first begins with the tables, and images follow in random order; they are unpacked into one folder (`tar xf`).
+    The same folder always gives the same bytes.
 
     Args:
         folder: see `dataset.read`.

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from model_store.prediction import SOURCES, Calibration
-from training import calibration, draws, gate
+from training import calibration, draws, export, features, gate
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
@@ -30,13 +30,14 @@ def calibrate(recipe: Recipe, data: Data, folder: Path) -> dict[str, Calibration
         images = calibration.Images(
             source,
             gate.real(recipe, data, folder, rows).answers.logits.astype(np.float64),
-            *(table[column].to_numpy() for column in ("label", "lesion", "patient")),
+            *(table[column].to_numpy() for column in ("label", "patient")),
             shift=draws.source_shift(recipe, data.table, source),
         )
         fitted[source], candidates = calibration.fit(images, strange[source])
         tried += [{"source": source, **row} for row in candidates]
-    content = {source: fitted[source].to_dict() for source in SOURCES}
+    served = features.network_digest(export.served_network(recipe, folder))
+    content = {"network": served, **{source: fitted[source].to_dict() for source in SOURCES}}
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / "calibration.json").write_text(text + "\n", encoding="utf-8")
+    (folder / export.CALIBRATION).write_text(text + "\n", encoding="utf-8")
     pd.DataFrame(tried).to_csv(folder / "calibration_methods.csv", index=False)
     return fitted

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from model_store.classes import CODES
-from model_store.prediction import Calibration, probabilities
+from model_store.prediction import probabilities
 from model_store.ugly_duckling import strangeness
 from training import export, features, metrics
 from training.configs.recipe import Recipe
@@ -34,7 +34,7 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict:
         What is written: for each number of lesions, how often the melanoma ranks first, with a 95 % interval by
         melanoma: by distance, by melanoma probability, and by chance.
     """
-    fitted = Calibration.from_dict(json.loads((folder / "calibration.json").read_text())["dermoscopy"])
+    fitted = export.calibrations(recipe, folder)["dermoscopy"]
     wanted = data.table.label.isin([CODES.index("MEL"), CODES.index("NV")])
     numbers = np.flatnonzero((data.table.split == "test") & (data.table.kind == "dermoscopy") & wanted)
     model = export.served_network(recipe, folder)

@@ -21,8 +21,7 @@ def sharp():
 
 
 def images(logits, labels, source="dermoscopy", shift=0.0) -> Images:
-    lesions = np.arange(len(labels)) // 2
-    return Images(source, logits, labels, lesions, lesions // 2, np.broadcast_to(shift, 8))
+    return Images(source, logits, labels, np.arange(len(labels)) // 4, np.broadcast_to(shift, 8))
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +147,15 @@ def test_the_prior_behind_the_probabilities_is_told(sharp, fitted):
     name = fitted[0].prior.name
     assert name == "all eight diagnoses equally common" if chosen["power"] == 0 else f"{chosen['power']:.1f}" in name
     assert fitted[0].out_of_distribution == STRANGE
+
+
+def test_a_prior_says_of_which_diagnoses_there_was_no_image(sharp):
+    logits, labels = sharp
+    some = np.flatnonzero(~np.isin(labels, [CODES.index("DF"), CODES.index("VASC")]))[:400]
+    of_phones, _ = calibration.fit(images(logits[some], labels[some], "phone"), STRANGE)
+    assert of_phones.prior.name.endswith(
+        "; but DF and VASC stay as rare as the network learnt, since no phone image shows them"
+    )
 
 
 def test_biases_are_taken_only_where_they_pay(sharp):

@@ -46,6 +46,15 @@ def test_sizes_are_a_stride_apart_around_the_recipe_s_own(data, run):
     assert (table.low <= table.balanced_accuracy).all()
 
 
+def test_what_the_logits_owe_to_the_source_alone_is_taken_off_as_calibration_does(data, run, monkeypatch):
+    shift = np.zeros(8)
+    shift[1] = -100.0
+    monkeypatch.setattr(choose.draws, "source_shift", lambda *_: shift)
+    table = choose.sizes(run[0], data, run[1])
+    naevi = (data.table.label[data.table.split == "validation"] == 1).mean()
+    np.testing.assert_allclose(table.accuracy, naevi)  # every image is taken for a naevus
+
+
 def test_more_views_cost_more_and_one_view_gains_nothing(data, run):
     table = choose.flips(run[0], data, run[1])
     assert list(table.views) == [1, 2, 4]

@@ -20,9 +20,8 @@ MEL, NV, BCC = CODES.index("MEL"), CODES.index("NV"), CODES.index("BCC")
 
 
 def rows_of(labels):
-    return pd.DataFrame(
-        {"image": [f"ISIC_{i:07}" for i in range(len(labels))], "label": labels, "lesion": range(len(labels))}
-    )
+    own = range(len(labels))
+    return pd.DataFrame({"image": [f"ISIC_{i:07}" for i in own], "label": labels, "lesion": own, "patient": own})
 
 
 @pytest.fixture
@@ -57,7 +56,7 @@ def test_every_figure_of_a_set_is_plain_json_also_where_it_is_undefined(calibrat
     measured = evaluate.figures(np.eye(8)[[NV, NV, MEL]], rows_of(np.array([NV, NV, NV])), calibration)
     text = json.dumps(measured, allow_nan=False)
     assert json.loads(text)["melanoma_auc"]["value"] is None
-    assert measured["recalls"]["MEL"] == {"value": None, "low": None, "high": None, "images": 0, "lesions": 0}
+    assert measured["recalls"]["MEL"] == {"value": None, "low": None, "high": None, "images": 0}
     assert measured["recalls"]["NV"]["value"] == pytest.approx(2 / 3)
 
 
@@ -74,7 +73,7 @@ def test_an_operating_point_is_measured_where_its_risk_is_reached(calibration):
 
 def test_among_fewer_classes_the_most_likely_of_them_counts_on_their_own_images():
     stated = np.array([[0.1, 0.3, 0, 0, 0, 0.6, 0, 0], [0.4, 0.3, 0, 0, 0, 0.3, 0, 0], [0, 0, 0, 0, 0, 1, 0, 0]])
-    rows = pd.DataFrame({"label": [CODES.index("NV"), CODES.index("MEL"), CODES.index("DF")], "lesion": range(3)})
+    rows = rows_of([CODES.index("NV"), CODES.index("MEL"), CODES.index("DF")])
     assert evaluate.among(stated, rows, ("MEL", "NV"))["value"] == 1
 
 

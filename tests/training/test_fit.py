@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -143,6 +144,29 @@ def test_a_run_that_goes_on_elsewhere_says_where_and_from_no_other_file_of_the_s
     weights.write_bytes(b"others")
     with pytest.raises(ValueError, match="another recipe"):
         record.start(RECIPE, str(weights), tmp_path)
+
+
+def test_weights_of_a_run_whose_training_images_test_here_are_refused(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,))
+    weights = fit.run(recipe, data, tmp_path / "first", "random")
+    fit.run(recipe, data, tmp_path / "second", str(weights))
+    sides = data.table.split.to_numpy().copy()
+    sides[np.flatnonzero(sides == "train")[0]] = "test"
+    other = dataclasses.replace(data, table=data.table.assign(split=sides))
+    with pytest.raises(record.OtherSplit, match="1 images that trained"):
+        fit.run(recipe, other, tmp_path / "third", str(weights))
+    (tmp_path / "first" / "split.csv").unlink()
+    with pytest.raises(record.OtherSplit, match=r"no split\.csv"):
+        fit.run(recipe, data, tmp_path / "fourth", str(weights))
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_bundle_only_starts_a_run_on_the_split_that_it_learnt_from(data, tmp_path, same):
+    learnt = record.split_digest(data.table) if same else "another"
+    (tmp_path / "bundle.json").write_text(json.dumps({"training": {"versions": {"data": learnt}}}))
+    with nullcontext() if same else pytest.raises(record.OtherSplit, match="learnt from other images"):
+        record.check_start(str(tmp_path / "model.keras"), data.table)
 
 
 def test_weights_that_the_last_step_spoiled_are_not_kept(small_network, data, tmp_path, monkeypatch):

@@ -44,6 +44,21 @@ def test_calibration_error_is_the_gap_weighted_by_images():
     assert metrics.expected_calibration_error(np.array([[0.5, 0.5]] * 2), np.array([0, 1])) == pytest.approx(0.0)
 
 
+@pytest.mark.parametrize("count", [60, 2000])
+def test_the_calibration_error_of_a_perfect_network_is_what_its_images_show_on_average(rng, count):
+    stated = rng.dirichlet(np.full(8, 0.4), count)
+    labels = [(rng.random((count, 1)) > stated.cumsum(axis=1)[:, :-1]).sum(axis=1) for _ in range(100)]
+    shown = np.mean([metrics.expected_calibration_error(stated, drawn) for drawn in labels])
+    assert metrics.calibration_error_if_perfect(stated) == pytest.approx(shown, rel=0.1)
+
+
+def test_a_perfect_network_s_calibration_error_falls_with_the_images(rng):
+    stated = rng.dirichlet(np.full(8, 0.4), 2000)
+    few, many = (metrics.calibration_error_if_perfect(stated[:count]) for count in (60, 2000))
+    assert 0 < many < few / 3
+    assert math.isnan(metrics.calibration_error_if_perfect(stated[:0]))
+
+
 def test_sensitivity_counts_the_threshold_itself_as_found_and_specificity_does_not():
     scores, positive = np.array([0.2, 0.5, 0.5, 0.8]), np.array([False, False, True, True])
     assert metrics.sensitivity(scores, positive, 0.5) == 1.0

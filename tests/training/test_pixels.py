@@ -45,6 +45,19 @@ def test_an_unreadable_file_is_said_and_leaves_zeros(tmp_path, rng):
     assert not stored[1].any()
 
 
+def test_a_file_that_was_mended_is_read_by_the_next_call(tmp_path, rng):
+    path = tmp_path / "late.jpg"
+    synthetic.picture(rng, 0).save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:500])  # say it was still being unpacked
+    _, readable = pixels.build([str(path)], InputSpec(common_px=64), tmp_path / "cache")
+    assert not readable.any()
+    path.write_bytes(whole)
+    stored, readable = pixels.build([str(path)], InputSpec(common_px=64), tmp_path / "cache")
+    assert readable.all()
+    assert stored.any()
+
+
 def test_a_second_call_decodes_only_what_is_missing(tmp_path, rng):
     path = tmp_path / "a.jpg"
     synthetic.picture(rng, 0).save(path)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from model_store.preprocessing import InputSpec
-from training import lite2, network, probe
+from training import lite2, network, probe, record
 
 _SPEC = InputSpec(size_px=64, common_px=64)
 
@@ -19,6 +19,7 @@ def test_every_start_is_measured_on_other_lesions_and_only_once(
     file = tmp_path / "earlier.npz"
     values = network.variables(small_network(16))
     np.savez(file, **{str(i): value for i, value in enumerate(values)})
+    record.data(data.table, tmp_path)  # as the run that it comes from
     table = probe.run(data, _SPEC, tmp_path, [str(file)], per_class=6, size_px=16, steps=2)
     assert table.start.tolist() == ["random", str(file)]
     assert (table.low <= table.balanced_accuracy).all()

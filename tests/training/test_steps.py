@@ -94,6 +94,15 @@ def test_a_network_is_made_anew_where_its_weights_are_others(reproduced):
         export.served_network(recipe, run)
 
 
+@pytest.mark.parametrize("step", ["gate", "evaluate", "export"])
+def test_what_is_about_another_network_is_not_gone_on_with(reproduced, step, tmp_path):
+    shutil.copytree(reproduced / "run", tmp_path / "run")
+    shutil.copyfile(tmp_path / "run" / "head.weights.npz", tmp_path / "run" / "whole.weights.npz")
+    folders = ["--cache", str(reproduced / "cache"), "--run", str(tmp_path / "run")]
+    with pytest.raises(export.OtherNetwork, match="call the steps from `calibrate` on again"):
+        main([step, "--config", "smoke", *folders, *(["--bundles", str(tmp_path)] if step == "export" else [])])
+
+
 def test_no_test_image_took_part_in_anything_before(reproduced):
     split = pd.read_csv(reproduced / "cache" / "split_seed0.csv").set_index("image").split
     report = json.loads((reproduced / "run" / "report.json").read_text())

@@ -10,7 +10,9 @@ MEL, NV = CODES.index("MEL"), CODES.index("NV")
 def table(**columns):
     count = len(next(iter(columns.values())))
     empty = {"age": [np.nan] * count, "sex": [None] * count, "site": [None] * count, "skin_type": [np.nan] * count}
-    return pd.DataFrame({**empty, "source": ["HAM10000"] * count, "lesion": range(count), **columns})
+    return pd.DataFrame(
+        {**empty, "source": ["HAM10000"] * count, "lesion": range(count), "patient": range(count), **columns}
+    )
 
 
 def test_every_image_stands_under_every_heading_and_what_is_missing_is_unknown():

@@ -56,7 +56,7 @@ def test_too_few_moles_give_no_figure(table):
 
 
 def test_the_step_writes_a_figure_for_each_number_of_lesions(data, tmp_path, monkeypatch, calibrations):
-    (tmp_path / "calibration.json").write_text(json.dumps({"dermoscopy": calibrations["dermoscopy"].to_dict()}))
+    monkeypatch.setattr(export, "calibrations", lambda recipe, folder: calibrations)
     monkeypatch.setattr(export, "served_network", lambda recipe, folder: folder / "model.keras")
     generator = np.random.default_rng(0)
     asked = []
