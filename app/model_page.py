@@ -244,7 +244,7 @@ def _operating_points(figures: dict) -> Table:
 
 
 def _advice(by_advice: dict | None) -> tuple[Table, ...]:
-    if not by_advice:  # bundles before 2.2.0
+    if not by_advice:  # bundles before 2.1.1
         return ()
     rows = tuple(_counted(str(_ADVICE[name]), row) for name, row in by_advice.items())
     head = (gettext("Advice"), gettext("Photos"), gettext("Malignant"), gettext("Share"))
