@@ -19,7 +19,6 @@ from app.advice import Level
 from app.answers import LIFETIME_S, AnswerExpired, read_evidence, read_issues, read_source
 from model_store.classes import CODES
 from model_store.prediction import Calibration, Evidence, Prediction, pooled
-from model_store.saliency import class_activation_map
 
 MAX_NAME = 120
 MOST_DETAILS = 600_000  # letters of details in one form; fifty cases need the rest of what its fields may hold
@@ -103,9 +102,7 @@ def look(data: bytes, name: str, said_source: str) -> tuple[Case, Detail]:
         Overloaded, DeadlineExceeded, EngineError: its sender can only try again.
     """
     seen = judging.look(data, said_source or None)
-    weights = current_app.extensions["classifier"].engine.dense_weights
-    maps = [class_activation_map(seen.feature_map, weights, index) for index in range(len(CODES))]
-    detail = Detail(seen.answer.photo_jpeg, np.stack(maps))
+    detail = Detail(seen.answer.photo_jpeg, seen.maps)
     case = Case(
         name=tidy(name),
         evidence=seen.answer.evidence,

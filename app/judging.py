@@ -12,17 +12,18 @@ from model_store import quality
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
 from model_store.prediction import Evidence
-from model_store.saliency import class_activation_map
+from model_store.saliency import class_activation_maps
 
 _assessors = ThreadPoolExecutor(thread_name_prefix="quality")
 
 
 @dataclass(frozen=True)
 class Look:
-    """An answer, and the feature map (h, w, C), float32, that shows where the network looked."""
+    """An answer, the network's feature map (h, w, C), float32, and its class activation maps (8, h, w), uint8."""
 
     answer: Answer
     feature_map: np.ndarray
+    maps: np.ndarray
 
 
 def run(classifier: Classifier, batch: np.ndarray) -> list[tuple[Evidence, np.ndarray]]:
@@ -32,7 +33,7 @@ def run(classifier: Classifier, batch: np.ndarray) -> list[tuple[Evidence, np.nd
 
 
 def judge(data: bytes, source: str | None = None, site: str = "") -> Answer:
-    """`look` without the feature map."""
+    """`look` without the maps."""
     return look(data, source, site).answer
 
 
@@ -61,17 +62,17 @@ def look(data: bytes, source: str | None = None, site: str = "") -> Look:
     with observability.stage("inference"):
         evidence, feature_map = inference.submit(prepared, places.client_is_there)
     prediction = classifier.interpret(evidence, source)
-    saliency = class_activation_map(feature_map, classifier.engine.dense_weights, prediction.ranking[0])
+    maps = class_activation_maps(feature_map, classifier.engine.dense_weights)
     answer = Answer(
         evidence=evidence,
         severe=tuple(finding.code for finding in assessed.findings if not finding.mild),
         mild=tuple(finding.code for finding in assessed.findings if finding.mild),
         photo_jpeg=answers.jpeg(prepared),
-        saliency=tuple(map(tuple, saliency.tolist())),
+        saliency=tuple(map(tuple, maps[prediction.ranking[0]].tolist())),
         source=source,
         site=site,
     )
     calibration = classifier.bundle.calibrations[prediction.source]
     given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration)
     observability.count_answer(prediction, given, refusal(assessed, prediction))
-    return Look(answer, feature_map)
+    return Look(answer, feature_map, maps)

@@ -67,7 +67,7 @@ def sizes(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         for source in SOURCES:
             rows = validation(data, source)
             if len(rows):
-                logits = _logits(model, data.pixels, rows, recipe, _shift(recipe, data, source))
+                logits = _logits(model, data.pixels, rows, recipe, draws.source_shift(recipe, data.table, source))
                 table.append({"network_px": network_px, "source": source, **_measure(logits, data.table.iloc[rows])})
     return pd.DataFrame(table)
 
@@ -86,7 +86,9 @@ def fits(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         for name in FITS if frames else ():
             spec = dataclasses.replace(recipe.input, fit=name)
             pixels = np.stack([to_common(frame, spec) for frame in frames.values()])
-            logits = _logits(model, pixels, np.arange(len(pixels)), recipe, _shift(recipe, data, source))
+            logits = _logits(
+                model, pixels, np.arange(len(pixels)), recipe, draws.source_shift(recipe, data.table, source)
+            )
             table.append({"fit": name, "source": source, **_measure(logits, data.table.iloc[list(frames)])})
     return pd.DataFrame(table, columns=None if table else ["fit", "source"])
 
@@ -105,7 +107,7 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         if not len(rows):
             continue
         labels, patients = data.table.label.to_numpy()[rows], data.table.patient.to_numpy()[rows]
-        shift, own = _shift(recipe, data, source), data.pixels[rows]
+        shift, own = draws.source_shift(recipe, data.table, source), data.pixels[rows]
         mirrored = [np.flip(own, axes) for axes in ((), (2,), (1,), (1, 2))]
         seen = np.stack([_logits(model, pixels, np.arange(len(rows)), recipe, shift) for pixels in mirrored])
         for views in (1, 2, 4):
@@ -142,18 +144,14 @@ def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         for source in SOURCES:
             rows = validation(data, source)
             if len(rows):
-                logits = _logits(model, data.pixels, rows, recipe, _shift(recipe, data, source))
+                logits = _logits(model, data.pixels, rows, recipe, draws.source_shift(recipe, data.table, source))
                 table.append({"stages": " + ".join(names), "source": source, **_measure(logits, data.table.iloc[rows])})
     return pd.DataFrame(table)
 
 
 def _logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, recipe: Recipe, shift: np.ndarray) -> np.ndarray:
+    """Without what they owe to the source alone, as `calibrate` takes it off: see `draws.source_shift`."""
     return fit.logits(model, pixels, rows, recipe.input, _BATCH) - shift
-
-
-def _shift(recipe: Recipe, data: Data, source: str) -> np.ndarray:
-    """What the logits owe to the source alone: `calibrate` takes it off too."""
-    return draws.source_shift(recipe, data.table, source)
 
 
 def _measure(logits: np.ndarray, rows: pd.DataFrame) -> dict:

@@ -55,10 +55,10 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
         ValueError: the folder belongs to a run of another recipe; or a batch cannot be shared out evenly among the
             devices.
     """
+    record.check_start(weights, data.table)
     folder.mkdir(parents=True, exist_ok=True)
     record.start(recipe, weights, folder)
     record.data(data.table, folder)
-    record.check_start(weights, data.table)
     for number, stage in enumerate(recipe.stages):
         if not weights_file(folder, stage.name).exists():
             _run_stage(recipe, number, data, folder, weights, tensorboard)

@@ -14,6 +14,8 @@ import pandas as pd
 from training.configs.recipe import Recipe, from_dict
 
 SPLIT, VERSIONS = "split.csv", "versions.json"
+# What lies beside weights that learnt from images of ours, by their file's suffix, and says from which.
+_WITNESSES = {".npz": SPLIT, ".keras": "bundle.json"}
 
 
 class OtherSplit(ValueError):
@@ -106,19 +108,20 @@ def check_start(weights: str, table: pd.DataFrame) -> None:
         OtherSplit: such an image is there, or nothing beside the weights says what they learnt from.
     """
     file = Path(weights)
+    if file.suffix not in _WITNESSES:
+        return
+    witness = file.parent / _WITNESSES[file.suffix]
+    if not witness.exists():
+        raise OtherSplit(f"no {witness.name} beside {file}: it says which images trained these weights")
     if file.suffix == ".npz":
-        if not (file.parent / SPLIT).exists():
-            raise OtherSplit(f"no {SPLIT} beside {file}: it says which images trained these weights")
-        theirs = pd.read_csv(file.parent / SPLIT)
+        theirs = pd.read_csv(witness)
         here = table.set_index("image").split
         learnt = theirs.image[theirs.split == "train"]
         elsewhere = here.reindex(learnt).dropna() != "train"
         if elsewhere.any():
             raise OtherSplit(f"{elsewhere.sum()} images that trained {file} do not train here: take their split")
-    if file.suffix == ".keras":
-        bundle = json.loads((file.parent / "bundle.json").read_text())
-        if bundle["training"]["versions"].get("data") != split_digest(table):
-            raise OtherSplit(f"{file} learnt from other images or another split: its test images may train here")
+    elif json.loads(witness.read_text())["training"]["versions"].get("data") != split_digest(table):
+        raise OtherSplit(f"{file} learnt from other images or another split: its training images may test here")
 
 
 def split_digest(table: pd.DataFrame) -> str:

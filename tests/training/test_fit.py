@@ -156,6 +156,7 @@ def test_weights_of_a_run_whose_training_images_test_here_are_refused(small_netw
     other = dataclasses.replace(data, table=data.table.assign(split=sides))
     with pytest.raises(record.OtherSplit, match="1 images that trained"):
         fit.run(recipe, other, tmp_path / "third", str(weights))
+    assert not (tmp_path / "third").exists()  # so that it can begin there with others
     (tmp_path / "first" / "split.csv").unlink()
     with pytest.raises(record.OtherSplit, match=r"no split\.csv"):
         fit.run(recipe, data, tmp_path / "fourth", str(weights))
@@ -167,6 +168,13 @@ def test_a_bundle_only_starts_a_run_on_the_split_that_it_learnt_from(data, tmp_p
     (tmp_path / "bundle.json").write_text(json.dumps({"training": {"versions": {"data": learnt}}}))
     with nullcontext() if same else pytest.raises(record.OtherSplit, match="learnt from other images"):
         record.check_start(str(tmp_path / "model.keras"), data.table)
+
+
+def test_a_network_that_does_not_say_what_it_learnt_from_starts_nothing(data, tmp_path):
+    with pytest.raises(record.OtherSplit, match=r"no bundle\.json beside"):
+        record.check_start(str(tmp_path / "model.keras"), data.table)
+    record.check_start("imagenet", data.table)
+    record.check_start("/nowhere/start.weights.h5", data.table)
 
 
 def test_weights_that_the_last_step_spoiled_are_not_kept(small_network, data, tmp_path, monkeypatch):
