@@ -24,7 +24,7 @@ STEPS = {
     "export": "write the bundle",
     "reproduce": "all of these, one after the other",
     "ugly_duckling": "measure how often the odd one out of a made-up person is the melanoma: ugly_duckling.json",
-    "choose": "compare working sizes, fits, flips and means of stages on validation: size.csv and so on",
+    "choose": "compare working sizes, fits, views and means of stages on validation: size.csv and so on",
 }
 _WEIGHTS = (
     "imagenet (default), lite2, random (default of smoke), a weights file, an earlier RUN/STAGE.weights.npz, or a "

@@ -1,4 +1,4 @@
-"""Choices about a trained network, measured on validation: its size, the fit, flips at test time, a mean of stages.
+"""Choices about a trained network, measured on validation: its size, the fit, views of a photo, a mean of stages.
 
 None of these changes the training, so they can wait until there is a network. The tables only inform: what is chosen
 goes into the recipe by hand. Diagnoses are read from the logits alone, as if all were equally common in each source.
@@ -19,7 +19,7 @@ from training import calibration, draws, export, fit, metrics, network, seven
 from training.configs.recipe import Recipe
 from training.prepare import Data
 
-FILES = ("size", "fit", "flips", "average")
+FILES = ("size", "fit", "views", "average")
 
 # Whole frames of some of the images, as a visitor would upload them; see `dataset.read` for the other folders.
 FRAME_FOLDER = "whole_frames_480"
@@ -29,22 +29,24 @@ _AVERAGED = 4  # stages, at most
 
 
 def run(recipe: Recipe, data: Data, folder: Path) -> dict[str, pd.DataFrame]:
-    """Measure all four; writes `size.csv`, `fit.csv`, `flips.csv` and `average.csv` into the run's folder.
+    """Measure all four; writes `size.csv`, `fit.csv`, `views.csv` and `average.csv` into the run's folder.
 
     Args:
         recipe: what was trained.
         data: from `prepare`.
-        folder: the run's, trained; all but the last table ask its last stage.
+        folder: the run's, trained. Sizes and fits are tried on its last stage, views on what it ends with; all but
+            the views with one look at each image.
 
     Returns:
         The tables, under the names in `FILES`.
     """
-    last = dataclasses.replace(recipe, average=())
+    once = dataclasses.replace(recipe, views=1)
+    last = dataclasses.replace(once, average=())
     tables = {
         "size": sizes(last, data, folder),
         "fit": fits(last, data, folder),
-        "flips": flips(last, data, folder),
-        "average": averages(recipe, data, folder),
+        "views": views(once, data, folder),
+        "average": averages(once, data, folder),
     }
     for name, table in tables.items():
         table.to_csv(folder / f"{name}.csv", index=False)
@@ -93,8 +95,8 @@ def fits(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
     return pd.DataFrame(table, columns=None if table else ["fit", "source"])
 
 
-def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
-    """One look at an image, the mean of two (mirrored), and of four (upside down too).
+def views(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
+    """One look at an image, the mean of two (upside down too), and of four (turned by every quarter).
 
     Returns:
         A row for each number of views and source: views (what it costs, in times of one look), source, the columns
@@ -108,10 +110,10 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
             continue
         labels, patients = data.table.label.to_numpy()[rows], data.table.patient.to_numpy()[rows]
         shift, own = draws.source_shift(recipe, data.table, source), data.pixels[rows]
-        mirrored = [np.flip(own, axes) for axes in ((), (2,), (1,), (1, 2))]
-        seen = np.stack([_logits(model, pixels, np.arange(len(rows)), recipe, shift) for pixels in mirrored])
-        for views in (1, 2, 4):
-            logits = seen[:views].mean(axis=0)
+        turned = [np.rot90(own, quarters, (1, 2)) for quarters in network.VIEWS]
+        seen = np.stack([_logits(model, pixels, np.arange(len(rows)), recipe, shift) for pixels in turned])
+        for count in (1, 2, 4):
+            logits = seen[:count].mean(axis=0)
             gain = balanced_accuracy(logits, labels) - balanced_accuracy(seen[0], labels)
             low, high = metrics.bootstrap_interval(
                 lambda i, logits=logits, once=seen[0], labels=labels: (
@@ -121,7 +123,7 @@ def flips(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
                 classes=seven.merge_labels(labels),
             )
             found = {"gain": gain, "gain_low": low, "gain_high": high}
-            table.append({"views": views, "source": source, **_measure(logits, data.table.iloc[rows]), **found})
+            table.append({"views": count, "source": source, **_measure(logits, data.table.iloc[rows]), **found})
     return pd.DataFrame(table)
 
 

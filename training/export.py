@@ -14,7 +14,7 @@ from model_store.classes import CODES
 from model_store.half_precision import store_half_precision
 from model_store.prediction import SOURCES, Calibration
 from model_store.probes import Probes
-from training import features, fit, model_card, network, synthetic
+from training import features, fit, model_card, network, record, synthetic
 from training.configs.recipe import Recipe
 
 MODEL, MADE_FROM = "model.keras", "model.made_from"
@@ -42,13 +42,13 @@ def served_network(recipe: Recipe, folder: Path) -> Path:
         folder: the finished run's.
 
     Returns:
-        `folder`/model.keras with the outputs [logits, feature map]. It is made anew where the weights or the size that
-        the network works at are no longer those that it was made from.
+        `folder`/model.keras with the outputs [logits, feature map]. It is made anew where the weights, the size that
+        the network works at or its views are no longer those that it was made from.
     """
     file, made_from = folder / MODEL, folder / MADE_FROM
-    sides = f"{recipe.network_px or recipe.input.size_px} px of {recipe.input.size_px} px"
+    seen = f"{recipe.views} views of {recipe.network_px or recipe.input.size_px} px of {recipe.input.size_px} px"
     with fit.final_weights(recipe, folder).open("rb") as weights:
-        origin = f"{hashlib.file_digest(weights, 'sha256').hexdigest()} at {sides}"
+        origin = f"{hashlib.file_digest(weights, 'sha256').hexdigest()}, {seen}"
     if not file.exists() or not made_from.exists() or made_from.read_text() != origin:
         draft = folder / "draft.keras"
         network.with_feature_map(trained(recipe, folder)).save(draft)
@@ -113,9 +113,8 @@ def bundle(recipe: Recipe, folder: Path, name: str, version: str, root: Path = B
 def _write(recipe: Recipe, folder: Path, name: str, version: str, root: Path) -> Bundle:
     report, fitted = about_served(recipe, folder, REPORT), calibrations(recipe, folder)
     metadata = {
-        # These two may be chosen after training.
         "recipe": json.loads((folder / "recipe.json").read_text())
-        | {"network_px": recipe.network_px, "average": recipe.average},
+        | {field: getattr(recipe, field) for field in record.CHOSEN_AFTER_TRAINING},
         "versions": json.loads((folder / "versions.json").read_text()),
         "data": json.loads((folder / "counts.json").read_text()),
     }
@@ -163,6 +162,6 @@ def rounding_logits(recipe: Recipe, folder: Path, inputs: np.ndarray) -> tuple[n
 def trained(recipe: Recipe, folder: Path) -> keras.Model:
     """The network with the weights that the run ended with, in float32: photos to logits (N, 8)."""
     input_px = recipe.input.size_px
-    model = network.build(recipe.network_px or input_px, input_px=input_px)
+    model = network.build(recipe.network_px or input_px, input_px=input_px, views=recipe.views)
     network.load_weights(model, fit.final_weights(recipe, folder))
     return model

@@ -170,7 +170,8 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
         precision=recipe.precision,
     )
     if number:
-        network.load_weights(model, weights_file(folder, recipe.stages[number - 1].name))
+        names = stage.starts_from or (recipe.stages[number - 1].name,)
+        network.set_variables(model, network.mean([weights_file(folder, name) for name in names]))
     else:
         network.load_starting_weights(model, weights)
     if not number and weights == "lite2":

@@ -31,7 +31,7 @@ _FIGURES = (
 CHOICES = {
     "size": ("network_px", "Side that the network works at, pixels"),
     "fit": ("fit", "How a whole frame becomes a square"),
-    "flips": ("views", "Mirrored views of a photo at test time; each costs one more run of the network"),
+    "views": ("views", "Views of a photo, each turned by another quarter; each costs one more run of the network"),
     "average": ("stages", "Stages whose weights are averaged"),
 }
 
@@ -234,9 +234,11 @@ def _averaged(recipe: dict) -> list[str]:
 
 
 def _working_size(recipe: dict) -> str:
+    views = recipe.get("views", 1)  # recipes of earlier bundles know no views
+    seen = "" if views == 1 else f" and looks at it {views} times, turned by quarters, for the mean answer"
     if recipe["network_px"] in (None, recipe["input"]["size_px"]):
-        return "the network works at that size"
-    return f"the network's first layer brings that to {recipe['network_px']} px"
+        return f"the network works at that size{seen}"
+    return f"the network's first layer brings that to {recipe['network_px']} px{seen}"
 
 
 def _set(source: str, figures: dict, answers: dict) -> list[str]:
@@ -423,7 +425,8 @@ def _choices(choices: dict) -> list[str]:
         return []
     sections = [
         "## Choices",
-        "Measured on validation images alone, with the weights of the last stage unless another is named, diagnoses "
+        "Measured on validation images alone: sizes and fits with the weights of the last stage, views with those "
+        "that the run ends with; one look at each image unless the table says another number. Diagnoses are "
         "taken as equally common, but for the log loss: that is at the images' own class shares.",
     ]
     for name, rows in choices.items():

@@ -11,7 +11,10 @@ from model_store.classes import CODES
 from training import batch_norm, lite2
 
 HEAD = "logits"
-FEATURE_MAP = "top_activation"
+POOL = "pool"
+
+# By how many quarters of a turn each view of an image is turned.
+VIEWS = (0, 2, 1, 3)
 
 # Keras's ImageNet weights come with a second scaling layer behind the normalization (its issue 49930); the network
 # here has none, so its effect goes into the variance.
@@ -22,6 +25,7 @@ def build(
     size_px: int,
     *,
     input_px: int | None = None,
+    views: int = 1,
     dropout: float = 0.2,
     drop_connect: float = 0.2,
     batch_norm_momentum: float = 0.99,
@@ -33,6 +37,7 @@ def build(
     Args:
         size_px: side of the square that the network works at, pixels.
         input_px: side of the square input, pixels; where it is another, a first step resizes.
+        views: so many of `VIEWS` of every image are looked at; feature maps and logits are their means.
         dropout: rate before the head.
         drop_connect: rate of the last residual branch; earlier ones fall linearly to 0.
         batch_norm_momentum: of the moving statistics.
@@ -51,17 +56,45 @@ def build(
             images, (size_px, size_px), interpolation="bilinear", data_format="channels_last"
         )
     with _dtype_policy(precision):
-        backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_tensor=resized)
+        backbone = keras.applications.EfficientNetB4(
+            include_top=False, weights=None, input_tensor=_views(resized, views)
+        )
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = batch_norm_momentum
         if isinstance(layer, keras.layers.Dropout):
             layer.rate *= drop_connect / 0.2  # 0.2 is what keras.applications builds with
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(backbone.output)
+    # The head is linear, so that the logits of the mean feature map are the mean of the views' logits.
+    x = keras.layers.GlobalAveragePooling2D(name=POOL)(_mean_of_views(backbone.output, views))
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     logits = keras.layers.Dense(len(CODES), name=HEAD, dtype="float32")(x)
     network = keras.Model(images, logits, name="efficientnet_b4")
     return batch_norm.fused(network) if to_train and precision == "float32" else network
+
+
+def _views(images: keras.KerasTensor, count: int) -> keras.KerasTensor:
+    """(N, S, S, C) to (count * N, S, S, C): all images in the first view, then all in the second, ..."""
+    if count == 1:
+        return images
+    return keras.ops.concatenate([_turned(images, quarters) for quarters in VIEWS[:count]])
+
+
+def _mean_of_views(maps: keras.KerasTensor, count: int) -> keras.KerasTensor:
+    """What `_views` made, turned back and averaged: (count * N, S, S, C) to (N, S, S, C)."""
+    if count == 1:
+        return maps
+    views = zip(keras.ops.split(maps, count), VIEWS[:count], strict=True)
+    return sum(_turned(view, -quarters % 4) for view, quarters in views) / count
+
+
+def _turned(images: keras.KerasTensor, quarters: int) -> keras.KerasTensor:
+    """As `np.rot90(images, quarters, (1, 2))`, of square images."""
+    if quarters % 2:
+        images = keras.ops.transpose(images, (0, 2, 1, 3))
+    for axis in {0: (), 1: (1,), 2: (1, 2), 3: (2,)}[quarters]:
+        # Not `keras.ops.flip`: OpenVINO 2026.4 moves a transposition across it and then refuses the network.
+        images = keras.ops.take(images, list(range(images.shape[axis]))[::-1], axis=axis)
+    return images
 
 
 @contextmanager
@@ -183,7 +216,7 @@ def freeze(network: keras.Model, trainable_from: str) -> None:
 
 def with_feature_map(network: keras.Model) -> keras.Model:
     """The served form: outputs [logits (N, 8), last feature map (N, H, W, 1792)]; shares the network's layers."""
-    return keras.Model(network.input, [network.output, network.get_layer(FEATURE_MAP).output], name=network.name)
+    return keras.Model(network.input, [network.output, network.get_layer(POOL).input], name=network.name)
 
 
 def _normalization(network: keras.Model) -> keras.layers.Normalization:

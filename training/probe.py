@@ -78,7 +78,7 @@ def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -
     if start == "random" or (start.startswith("lite2") and not start.endswith("own statistics")):
         batches = train[: _STATISTICS_BATCHES * _BATCH]
         lite2.estimate_batch_norm(model, np.array_split(batches, -(-len(batches) // _BATCH)))
-    pool = keras.Model(model.input, model.get_layer("pool").output)
+    pool = keras.Model(model.input, model.get_layer(network.POOL).output)
     return tuple(keras.ops.convert_to_numpy(pool.predict(part, _BATCH, verbose=0)) for part in (train, held_out))
 
 

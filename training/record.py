@@ -14,6 +14,8 @@ import pandas as pd
 from training.configs.recipe import Recipe, from_dict
 
 SPLIT, VERSIONS = "split.csv", "versions.json"
+# The fields of a recipe that no training depends on: they are chosen by what `choose` measures.
+CHOSEN_AFTER_TRAINING = ("network_px", "views", "average")
 # What lies beside weights that learnt from images of ours, by their file's suffix, and says from which.
 _WITNESSES = {".npz": SPLIT, ".keras": "bundle.json"}
 
@@ -37,8 +39,7 @@ def start(recipe: Recipe, weights: str, folder: Path) -> None:
     same_weights = recorded.pop("weights") == began_with["weights"]
     # A run from before this was recorded has no digest.
     same_weights &= recorded.pop("weights_sha256", began_with["weights_sha256"]) == began_with["weights_sha256"]
-    # The size that the network works at, and which stages it is the mean of, may be chosen after training.
-    chosen = {"network_px": recipe.network_px, "average": recipe.average}
+    chosen = {field: getattr(recipe, field) for field in CHOSEN_AFTER_TRAINING}
     if not same_weights or from_dict({**recorded, **chosen}) != recipe:
         raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
     _note_versions(folder / VERSIONS)

@@ -36,8 +36,8 @@ def build_small_network(
     x = keras.layers.Normalization()(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.Conv2D(8, 3, strides=2, name="stem_conv")(x)
     x = keras.layers.BatchNormalization(momentum=batch_norm_momentum)(x)
-    x = keras.layers.Activation("relu", name=network.FEATURE_MAP)(x)
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Activation("relu")(x)
+    x = keras.layers.GlobalAveragePooling2D(name=network.POOL)(x)
     return keras.Model(inputs, keras.layers.Dense(8, name=network.HEAD)(keras.layers.Dropout(dropout)(x)))
 
 

@@ -12,7 +12,7 @@ from training import choose, network
 from training.configs.recipe import Recipe, Stage
 
 
-def _small_network(size_px, *, input_px=None):
+def _small_network(size_px, *, input_px=None, views=1):
     images = keras.Input((input_px or size_px,) * 2 + (3,))
     resized = keras.ops.image.resize(images, (size_px, size_px), data_format="channels_last")
     x = keras.layers.Normalization()(keras.layers.Rescaling(1 / 255)(resized))
@@ -56,7 +56,7 @@ def test_what_the_logits_owe_to_the_source_alone_is_taken_off_as_calibration_doe
 
 
 def test_more_views_cost_more_and_one_view_gains_nothing(data, run):
-    table = choose.flips(run[0], data, run[1])
+    table = choose.views(run[0], data, run[1])
     assert list(table.views) == [1, 2, 4]
     assert (table.gain[0], table.gain_low[0], table.gain_high[0]) == (0, 0, 0)
 

@@ -226,6 +226,19 @@ def test_a_run_ends_with_the_mean_of_the_stages_that_were_chosen_since(small_net
         np.testing.assert_allclose(ours, expected, rtol=1e-6)
 
 
+def test_a_stage_starts_from_the_mean_of_the_stages_that_it_names(small_network, data, tmp_path):
+    stages = tuple(Stage(name, 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-2) for name in "abc")
+    still = Stage("d", 16, epochs=1, epoch_images=16, batch_size=16, peak=0.0, starts_from=("a", "b"))
+    still = dataclasses.replace(still, trainable_from=network.HEAD)
+    fit.run(dataclasses.replace(RECIPE, stages=(*stages, still), optimizer=Optimizer()), data, tmp_path, "random")
+    model = small_network(16, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.95)
+    heads = []
+    for name in "abd":
+        network.load_weights(model, fit.weights_file(tmp_path, name))
+        heads.append(model.get_layer(network.HEAD).get_weights()[0])
+    np.testing.assert_allclose(heads[2], (heads[0] + heads[1]) / 2, rtol=1e-6)
+
+
 def test_a_mixed_epoch_of_whole_batches_trains(small_network, data, tmp_path):
     mixing = Augmentation(degrade=2.0, mixup=0.2, cutmix=1.0)
     stage = Stage("only", 16, epochs=1, epoch_images=20, batch_size=16, peak=1e-3, augmentation=mixing)

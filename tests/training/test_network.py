@@ -27,7 +27,7 @@ def test_weights_with_their_input_scaling_reach_a_network_of_another_size(tmp_pa
     backbone.load_weights(file)
     network.load_starting_weights(built, str(file))
     images = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
-    small = keras.Model(built.input, built.get_layer(network.FEATURE_MAP).output)(images)
+    small = keras.Model(built.input, built.get_layer(network.POOL).input)(images)
     same = keras.applications.EfficientNetB4(include_top=False, weights=None, input_shape=(32, 32, 3))
     same.load_weights(file)
     np.testing.assert_allclose(small, same(images), rtol=1e-4, atol=1e-4)
@@ -52,6 +52,24 @@ def test_a_larger_input_is_brought_to_the_size_that_the_network_works_at(tmp_pat
     larger.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     np.testing.assert_allclose(loaded(images), built(resized), rtol=1e-4, atol=1e-9)
+
+
+def test_four_views_give_the_mean_of_the_turned_images_answers_and_of_their_maps_turned_back(tmp_path, built, rng):
+    four = network.build(64, views=4)
+    network.set_variables(four, network.variables(built))
+    network.with_feature_map(four).save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    once = network.build(64)
+    network.set_variables(once, network.variables(built))
+    once = network.with_feature_map(once)
+    images = rng.uniform(0, 255, (3, 64, 64, 3)).astype("float32")
+    answers = [(quarters, *once(np.rot90(images, quarters, (1, 2)))) for quarters in range(4)]
+    logits, feature_map = loaded(images)
+    np.testing.assert_allclose(loaded(np.rot90(images, 1, (1, 2)))[0], logits, rtol=1e-4, atol=1e-9)
+    assert feature_map.shape[1:3] == (2, 2)
+    np.testing.assert_allclose(logits, np.mean([own for _, own, _ in answers], axis=0), rtol=1e-4, atol=1e-9)
+    turned_back = [np.rot90(own, -quarters, (1, 2)) for quarters, _, own in answers]
+    np.testing.assert_allclose(feature_map, np.mean(turned_back, axis=0), rtol=1e-4, atol=1e-9)
 
 
 def test_a_saved_network_is_a_start_with_its_head_for_one_of_another_size(tmp_path, built, rng):

@@ -78,6 +78,7 @@ class Stage:
         batch_norm_momentum: of the moving statistics; short stages need less than Keras's 0.99.
         augmentation: how far each draw may go; stages at a higher resolution bear more.
         phone_share: share of the draws that are phone photos; 0 leaves them out.
+        starts_from: names of earlier stages, whose mean weights it starts from; empty: from where the last one ended.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Stage:
     batch_norm_momentum: float = 0.95
     augmentation: Augmentation = field(default_factory=Augmentation)
     phone_share: float = 0.0
+    starts_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ class Recipe:
         network_px: side that the served network works at, pixels: its first layer brings the input to it. None: the
             input's own. Lesions must look as large as in the last stage: a network that learned at 224 px and is
             asked at 380 px is worse than one that is asked at 224 px.
+        views: so often the served network looks at a photo, turned by other quarters each time, and takes the mean: 1,
+            2 or 4. It costs as many times the time.
         average: names of stages; the run ends with the mean of their weights, chosen on validation after training
             (Wortsman et al. 2022, "Model soups"). Empty: with the last one's.
         class_power: an image is drawn in proportion to (images of its class) ** -class_power: 0 as they come,
@@ -124,6 +128,7 @@ class Recipe:
     seed: int = 0
     input: InputSpec = field(default_factory=InputSpec)
     network_px: int | None = None
+    views: int = 1
     average: tuple[str, ...] = ()
     optimizer: Optimizer = field(default_factory=Optimizer)
     class_power: float = 0.0
@@ -151,7 +156,14 @@ def from_dict(fields: dict) -> Recipe:
     """
     try:
         stages = tuple(
-            Stage(**{**stage, "augmentation": Augmentation(**stage["augmentation"])}) for stage in fields["stages"]
+            Stage(
+                **{
+                    **stage,
+                    "augmentation": Augmentation(**stage["augmentation"]),
+                    "starts_from": tuple(stage.get("starts_from", ())),
+                }
+            )
+            for stage in fields["stages"]
         )
         parts = {"input": InputSpec(**fields["input"]), "optimizer": Optimizer(**fields["optimizer"])}
         average = tuple(fields.get("average", ()))
