@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from model_store import comparison
+from model_store import comparison, engines
 from model_store.bundle import find, verify
+from model_store.classifier import Classifier
 
 ROOT = Path(__file__).parent.parent
 
@@ -32,6 +33,12 @@ def test_it_reaches_the_figures_that_were_asked_for_on_lesions_it_never_saw(bund
     assert figures["calibration_error"]["value"] <= 0.05
     assert bundle.report["sets"]["phone"]["seven_classes"]["balanced_accuracy"]["value"] >= 0.52
     assert figures["lesions"] > 1000
+
+
+@pytest.mark.parametrize("engine", engines.LOCAL)
+def test_each_engine_gives_the_answers_that_it_was_exported_with(bundle, tmp_path, engine):
+    running = Classifier.load(bundle.path, engine, engines.Options(cache=tmp_path))  # replays the golden photos
+    assert running.engine.name == engine
 
 
 def test_its_card_says_what_its_report_says(bundle):
