@@ -1,14 +1,14 @@
 """gunicorn's worker, hardened against slow clients: they cost a connection, never a thread for long.
 
-gunicorn's own gives every new connection to a thread, reads and writes without a limit of time, and closes connections
-in its one main loop. Here the main loop collects the head of each request, and cuts off who is slower than the limits.
+gunicorn's own gives every new connection to a thread, reads and writes without a limit of time, and waits for clients
+while it closes connections. Here the main loop collects the head of each request, cuts off who is slower than the
+limits, and reads what still comes after an answer, so that who is refused in the middle of an upload gets to see why.
 """
 
 import contextlib
 import socket
 import threading
 import time
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from selectors import EVENT_READ
@@ -24,6 +24,7 @@ HEAD_BYTES = 65_536  # who sends so much without an end is cut off; a browser's 
 BODY_S = 20  # for a body, and a second more for every
 BODY_BYTES_PER_S = 50_000  # that came, whatever length was announced; 0.4 Mbit/s: a photo of 5 MB gets two minutes
 ANSWER_S = 60  # for taking the answer
+REST_S = 10  # for the rest of a body that was answered before it was read; not below HEAD_S: see `_await`
 
 
 class CountingUnreader(SocketUnreader):
@@ -39,24 +40,17 @@ class CountingUnreader(SocketUnreader):
 
 
 class Connection(TConn):
-    """A connection that can be closed twice: gracefully by its thread, and again by the main loop."""
+    """A connection that may have to wait for the rest of a head, without a thread."""
 
     def __init__(self, *args):
         super().__init__(*args)
         self.head = bytearray()  # what came of a request whose head is incomplete
-        self.closed = False
 
     def init(self):
         """Make the parser, on the first request, and let it count what comes."""
         if not self.initialized:
             super().init()
             self.parser.unreader = CountingUnreader(self.sock)
-
-    def close(self, graceful=False):
-        """Close it once; gracefully means to wait up to two seconds until the client has read everything."""
-        if not self.closed:
-            self.closed = True
-            super().close(graceful)
 
 
 @dataclass(frozen=True)
@@ -79,10 +73,8 @@ def _is_read(request: Request) -> bool:
     return reader.parser is None if isinstance(reader, ChunkedReader) else reader.length == 0
 
 
-def _leaves_half_a_head(conn: Connection, served: Future) -> bool:
-    """Whether the connection goes on, and a part of the next request's head was read already."""
-    if served.cancelled() or served.exception() or not served.result():
-        return False
+def _leaves_half_a_head(conn: Connection) -> bool:
+    """Whether a part of the next request's head was read already."""
     rest = conn.parser.unreader.buf.getvalue()
     return bool(rest) and HEAD_END not in rest
 
@@ -122,56 +114,87 @@ class HardenedWorker(ThreadWorker):
         self.keepalived_conns.remove(conn)
         self._await_head(conn)
 
-    def _await_head(self, conn, begun=b""):
-        conn.timeout = time.monotonic() + HEAD_S
-        conn.head[:] = begun
-        self.pending_conns.append(conn)  # `murder_pending` closes those whose time is over
-        self.poller.register(conn.sock, EVENT_READ, partial(self._collect_head, conn))
+    def _await(self, conn, seconds, react):
+        """Call `react(conn, data)` with what comes, until `_done_waiting`, or the connection is closed."""
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + seconds
+        # `murder_pending` closes those whose time is over, from the front until it meets one whose is not.
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self._read, conn, react))
 
-    def _collect_head(self, conn, client):
+    def _read(self, conn, react, client):
         try:
             data = client.recv(HEAD_BYTES)
         except BlockingIOError:
             return
         except OSError:  # the client reset the connection
             data = b""
+        react(conn, data)
+
+    def _done_waiting(self, conn):
+        self.poller.unregister(conn.sock)
+        self.pending_conns.remove(conn)
+
+    def _close(self, conn):
+        self.nr_conns -= 1
+        conn.close()
+
+    def _await_head(self, conn, begun=b""):
+        conn.head[:] = begun
+        self._await(conn, HEAD_S, self._collect_head)
+
+    def _collect_head(self, conn, data):
         conn.head += data
         whole = HEAD_END in conn.head
         if data and not whole and len(conn.head) < HEAD_BYTES:
             return
-        self.poller.unregister(client)
-        self.pending_conns.remove(conn)
+        self._done_waiting(conn)
         if not whole:  # never to a thread, which would wait for the rest
-            self.nr_conns -= 1
-            conn.close()
+            self._close(conn)
             return
         conn.init()
         conn.parser.unreader.unread(bytes(conn.head))
         self.enqueue_req(conn)
 
     def handle(self, conn):
-        """Serve a request, in a thread; what waits for the client must not wait in the main loop."""
+        """Serve a request, in a thread."""
         self._served.connection = conn
         self._deadlines[conn] = _Deadline(time.monotonic() + HEAD_S)
-        goes_on = super().handle(conn)
-        if not goes_on:
-            conn.close(graceful=True)
-        return goes_on
+        return super().handle(conn)
 
     def handle_request(self, req, conn):
-        """Let the site answer, while the body must come at a pace."""
+        """Let the site answer, while the body must come at a pace; say whether the connection can go on."""
         req.unreader.received = 0
         self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S, req)
-        return super().handle_request(req, conn)
+        return super().handle_request(req, conn) and _is_read(req)  # gunicorn would let the thread read the rest
 
     def finish_request(self, conn, fs):
         """Close the connection, or keep it for the next request, whose beginning may have come already."""
         self._deadlines.pop(conn, None)
-        if self.alive and _leaves_half_a_head(conn, fs):  # gunicorn would let a thread wait for the rest
-            conn.sock.setblocking(False)
+        failed = fs.cancelled() or fs.exception() is not None
+        if not failed and not fs.result():
+            self._await_the_rest(conn)
+        elif not failed and self.alive and _leaves_half_a_head(conn):  # gunicorn would let a thread wait for the rest
             self._await_head(conn, conn.parser.unreader.take_buffered())
         else:
             super().finish_request(conn, fs)
+
+    def _await_the_rest(self, conn):
+        """Say that nothing more comes, and read until the client says so too: RFC 9112, section 9.6.
+
+        A client that is cut off while it still sends often shows that, and not the answer.
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:  # the client is gone
+            self._close(conn)
+        else:
+            self._await(conn, REST_S, self._forget)
+
+    def _forget(self, conn, data):
+        if not data:
+            self._done_waiting(conn)
+            self._close(conn)
 
     def murder_pending(self):
         """Cut off who is too slow; gunicorn's main loop calls this every second."""

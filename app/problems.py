@@ -11,7 +11,7 @@ from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
-from app import limits, observability, uploads
+from app import limits, observability
 from model_store.errors import ModelStoreError
 
 logger = logging.getLogger(__name__)
@@ -176,8 +176,6 @@ RETRY_S = 10
 _CODE_OF_STATUS = {
     401: "token_wrong", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests",
 }  # fmt: skip
-# Answered before the body was read; a client takes the answer only once it could send everything.
-_BODY_UNREAD = ("body_too_large", "token_wrong", "too_many_requests")
 
 
 @dataclass(frozen=True)
@@ -213,8 +211,6 @@ def _answer_http(error: HTTPException) -> Response:
         return _answer_unexpected(error)
     code = _code_of(error)
     details = {}
-    if code in _BODY_UNREAD:
-        uploads.drain(request)
     if code == "body_too_large":
         details["limit_mb"] = current_app.extensions["config"].max_upload_mb
     if code == "too_many_requests":

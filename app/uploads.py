@@ -1,7 +1,6 @@
 """An upload's way into memory, and nowhere else."""
 
 import io
-import time
 
 from flask import Request
 
@@ -10,10 +9,6 @@ from model_store.errors import ModelStoreError
 # Beside the photo a form holds a few short fields; an answer shown again holds its sealed photo of 380 x 380 pixels.
 FORM_FIELDS_BYTES = 1_000_000
 MAX_FORM_PARTS = 300  # a clinician's table of 50 photos, with a handful of fields for each
-# How much of a refused body is still read, as a multiple of the limit, so that the browser shows the refusal.
-DRAIN_FACTOR = 5
-DRAIN_S = 5  # and for how long, since a thread does it; the server itself cuts off who sends next to nothing
-CHUNK_BYTES = 65_536
 
 
 class MissingPhoto(ModelStoreError):
@@ -45,24 +40,3 @@ def read_photo(request: Request) -> bytes:
         if file.filename:
             return file.stream.read()
     raise MissingPhoto()
-
-
-def drain(request: Request) -> None:
-    """Read and forget the rest of a body that is over the limit, up to `DRAIN_FACTOR` times the limit and `DRAIN_S`.
-
-    A server that closes the connection while the browser is still sending makes the browser say "connection
-    reset" instead of showing the page that explains the refusal.
-    """
-    body = request.environ["wsgi.input"]
-    announced = request.content_length
-    left = (request.max_content_length or 0) * DRAIN_FACTOR
-    if announced is not None:
-        if announced > left:
-            return
-        left = announced
-    until = time.monotonic() + DRAIN_S
-    while left > 0 and time.monotonic() < until:
-        chunk = body.read(min(CHUNK_BYTES, left))
-        if not chunk:
-            return
-        left -= len(chunk)

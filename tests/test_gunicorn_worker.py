@@ -16,7 +16,7 @@ SETTINGS = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import gunicorn_worker
-gunicorn_worker.HEAD_S = gunicorn_worker.BODY_S = gunicorn_worker.ANSWER_S = 3
+gunicorn_worker.HEAD_S = gunicorn_worker.BODY_S = gunicorn_worker.ANSWER_S = gunicorn_worker.REST_S = 3
 worker_class = gunicorn_worker.HardenedWorker
 bind, threads, keepalive, control_socket_disable = "127.0.0.1:0", {THREADS}, 30, True
 
@@ -27,6 +27,9 @@ SITE = """
 import time
 
 def application(environ, start_response):
+    if environ["PATH_INFO"] == "/refused":
+        start_response("503 Service Unavailable", [("Content-Length", "7")])
+        return [b"refused"]
     got = len(environ["wsgi.input"].read())
     if environ["PATH_INFO"] == "/slow":
         time.sleep(5)
@@ -154,6 +157,30 @@ def test_a_body_that_comes_at_the_pace_may_take_longer_than_the_first_seconds(po
             connection.sendall(bytes(10_000))
             time.sleep(0.1)
         read_until(connection, b"got 500000")
+
+
+def test_who_is_refused_in_the_middle_of_an_upload_sees_why_and_holds_no_thread(port):
+    number, length = 5 * THREADS, 5_000_000
+    with clients(port, number, b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % length) as senders:
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 1
+        for sender in senders:
+            for _ in range(50):
+                sender.sendall(bytes(length // 50))  # all of it, before it looks for an answer
+            read_until(sender, b"refused")
+            assert is_cut_off(sender)
+
+
+def test_who_goes_on_sending_after_the_answer_is_cut_off(port):
+    with clients(port, 1, b"POST /refused HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n") as (sender,):
+        read_until(sender, b"refused")
+        started = time.monotonic()
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while time.monotonic() < started + 20:
+                sender.sendall(b"x")
+                time.sleep(0.1)
+        assert 2 < time.monotonic() - started < 8
 
 
 def test_who_waits_for_a_slow_answer_is_not_cut_off(port):

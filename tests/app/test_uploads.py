@@ -15,7 +15,6 @@ from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
-from app import uploads
 from app.uploads import MissingPhoto, UploadRequest, read_photo
 from tests.app.conftest import encode, send, token
 
@@ -133,41 +132,6 @@ def test_a_form_made_to_be_hard_to_read_is_refused_in_no_time(client, body):
     answer = client.post("/en/result", data=body, content_type="multipart/form-data; boundary=b")
     assert answer.status_code == 400
     assert time.thread_time() - started < 1
-
-
-class Body(io.BytesIO):
-    """A request's body that tells how much of it was read."""
-
-    def left(self) -> int:
-        return len(self.getvalue()) - self.tell()
-
-
-@pytest.mark.parametrize(("size", "left"), [(4_000_000, 0), (20_000_000, 20_000_000)])
-def test_a_body_over_the_limit_is_read_to_its_end_unless_it_is_far_over(make_app, size, left):
-    client = make_app(max_upload_mb=1).test_client()
-    body = Body(b"x" * size)
-    answer = client.post("/en/result", input_stream=body, content_length=size,
-                         content_type="multipart/form-data; boundary=b")  # fmt: skip
-    assert answer.status_code == 413
-    assert body.left() == left
-
-
-class SlowBody(Body):
-    """A body of which each piece takes its time."""
-
-    def read(self, size=-1):
-        time.sleep(0.01)
-        return super().read(size)
-
-
-def test_a_refused_body_is_read_for_a_few_seconds_alone(make_app, monkeypatch):
-    monkeypatch.setattr(uploads, "DRAIN_S", 0.05)
-    body = SlowBody(b"x" * 4_000_000)
-    answer = make_app(max_upload_mb=1).test_client().post(
-        "/en/result", input_stream=body, content_length=4_000_000, content_type="multipart/form-data; boundary=b"
-    )  # fmt: skip
-    assert answer.status_code == 413
-    assert 0 < body.left() < 4_000_000
 
 
 def test_the_site_uses_the_request_class(app):

@@ -53,6 +53,16 @@ def test_a_file_that_is_no_photo_is_explained(visit, javascript, tmp_path):
     phone.page.get_by_text("not a photo").first.wait_for()
 
 
+def test_a_file_that_is_refused_while_it_is_still_sent_is_explained_all_the_same(visit, tmp_path):
+    video = tmp_path / "video.mp4"
+    video.write_bytes(bytes(60_000_000))
+    phone = visit(javascript=False)
+    phone.open()
+    phone.page.locator('input[type="file"]').last.set_input_files(video)
+    phone.page.locator('button[type="submit"]').click()
+    phone.page.get_by_text("The file is too large").first.wait_for()
+
+
 @WITH_AND_WITHOUT_JAVASCRIPT
 def test_the_form_sent_without_a_photo_says_what_is_missing(visit, javascript):
     phone = visit(javascript=javascript)
