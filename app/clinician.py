@@ -1,15 +1,17 @@
 """For clinicians: many photos at once, one opened, several of one person, operating points, files to take away."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, Response, abort, current_app, render_template, request
 from flask_wtf.csrf import generate_csrf
 
 from app import archives, case_rows, cases, opened_photo, person_lesions, points_at_prevalence, problems, wording
 from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.i18n import LANGUAGES
+from app.inference import ClientGone
 from app.uploads import MissingPhoto
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import LIMIT_PX
@@ -19,6 +21,7 @@ blueprint = Blueprint("clinician", __name__, url_prefix=f"/<any({','.join(LANGUA
 
 LIMIT = 50  # photos of a series that the browser sends one by one
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
+FORM_S = 60  # for all photos of one form, which holds a thread meanwhile
 UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
 
 
@@ -26,6 +29,13 @@ UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may
 def _drop_language(_endpoint: str | None, values: dict | None) -> None:
     if values:
         values.pop("language", None)
+
+
+class OwnFirst(ModelStoreError):
+    """What was asked for shows the model's answers, while their reader has to give a diagnosis of some photos first."""
+
+    def __init__(self) -> None:
+        super().__init__("own_first")
 
 
 @dataclass(frozen=True)
@@ -72,19 +82,25 @@ def results() -> str:
     Raises:
         MissingPhoto: there is none.
         AnswerExpired: an answer that came back is too old.
+        ClientGone: nobody waits for the page any more.
     """
     own_first = "own_first" in request.form
     if "case" in request.form or "failed" in request.form:
         return _series(_items(), _failed(), own_first)
-    items, failures = [], []
+    items, failures, until = [], [], time.monotonic() + FORM_S
     for name, content in _files():
         if len(items) + len(failures) >= PLAIN_LIMIT:
             failures.append((name, "too_many_photos"))
+            continue
+        if time.monotonic() > until:
+            failures.append((name, "not_answered"))
             continue
         try:
             if isinstance(content, ModelStoreError):
                 raise content
             items.append(Item(len(items) + 1, *cases.look(content, name, _said_source())))
+        except ClientGone:
+            raise
         except ModelStoreError as error:
             failures.append((name, error.code))
     if not items and not failures:
@@ -146,8 +162,9 @@ def person() -> str:
     Raises:
         TooFewLesions: fewer than three are marked.
         AnswerExpired: an answer is too old.
+        OwnFirst: some photos wait for their reader's diagnosis.
     """
-    marked = [item for item in _items() if item.marked]
+    marked = [item for item in _shown_items() if item.marked]
     return render_template("clinician/person.html", page=person_lesions.page(marked))
 
 
@@ -163,8 +180,9 @@ def export(kind: str) -> Response:
 
     Raises:
         AnswerExpired: an answer is too old.
+        OwnFirst: some photos wait for their reader's diagnosis.
     """
-    items, bundle = _items(), current_app.extensions["classifier"].bundle
+    items, bundle = _shown_items(), current_app.extensions["classifier"].bundle
     if kind == "csv":
         return _download(tables.isic_csv(items), "text/csv; charset=utf-8", "skin-check.csv")
     if kind == "json":
@@ -207,17 +225,27 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
             yield file.filename, error
 
 
+def _shown_items() -> list[Item]:
+    """The cases of a form, for a page or a file that shows what the model says of all of them."""
+    items = _items()
+    if "own_first" in request.form and not all(item.own for item in items):
+        raise OwnFirst()
+    return items
+
+
 def _items() -> list[Item]:
     """The cases of a form, in the order of their rows; what stands beside them is aligned by position."""
     form = request.form
-    sealed = form.getlist("case")[:LIMIT]
+    sealed = form.getlist("case")
     details = _pictures() if "pictures" in request.files else form.getlist("detail")
     owns, numbers = form.getlist("own"), form.getlist("number")
+    if owns and len(owns) != len(sealed):  # a diagnosis would go to another photo
+        abort(400)
     items = []
-    for index, text in enumerate(sealed):
+    for index, text in enumerate(sealed[:LIMIT]):
         case = cases.unseal(text)
         detail = cases.unseal_detail(details[index], case) if index < len(details) and details[index] else None
-        own = owns[index] if index < len(owns) and owns[index] in ANSWERS else ""
+        own = owns[index] if owns and owns[index] in ANSWERS else ""
         number = numbers[index] if index < len(numbers) and numbers[index].isdecimal() else str(index + 1)
         items.append(Item(int(number[:3]), case, detail, own, number in form.getlist("marked")))
     return items

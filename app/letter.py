@@ -3,6 +3,7 @@
 import base64
 import datetime
 import io
+import math
 from dataclasses import dataclass
 
 import segno
@@ -16,7 +17,7 @@ from app import operating_points, results, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
-from app.i18n import current_language
+from app.i18n import current_language, percent_in_tenths
 from app.pdf import SOFT_INK, Document
 from app.results import DiagnosisRow, Judged
 from app.sites import SITES
@@ -213,14 +214,22 @@ def _figures(read: Judged) -> tuple[tuple[str, str], ...]:
     )
 
 
+def _beside(threshold: float, probability: float) -> str:
+    """In tenths of a percent, so rounded that it is seen on which side of its threshold a probability lies."""
+    if not 0.01 <= probability <= 0.99:
+        return results.percent(probability)
+    away_from_it = math.ceil if probability >= threshold else math.floor
+    return percent_in_tenths(away_from_it(round(1000 * probability, 6)) / 1000)
+
+
 def _risk(read: Judged, probability: float, point_name: str, level: wording.LevelText) -> str:
     """A summed probability, where its advice begins, and what that threshold did on test photos, if it was measured."""
     threshold = read.calibration.operating_point(point_name).threshold
     begins = gettext(
         "%(risk)s. The advice “%(level)s” begins at %(threshold)s.",
-        risk=results.percent(probability),
+        risk=_beside(threshold, probability),
         level=level.word,
-        threshold=results.percent(threshold),
+        threshold=_beside(threshold, threshold),
     )
     source = read.prediction.source
     points = {point.name: point for point in operating_points.measured(read.bundle.report, source)}

@@ -35,6 +35,29 @@ _PARTS = {
     "female": _l("female"),
     "male": _l("male"),
     "unknown": _l("not known"),
+    # Places on the body, as ISIC 2019 and PAD-UFES-20 name them.
+    "anterior torso": _l("Front of the trunk"),
+    "posterior torso": _l("Back of the trunk"),
+    "lateral torso": _l("Side of the trunk"),
+    "upper extremity": _l("Arm"),
+    "lower extremity": _l("Leg"),
+    "head/neck": _l("Head and neck"),
+    "palms/soles": _l("Palms and soles"),
+    "oral/genital": _l("Mouth and genitals"),
+    "abdomen": _l("Belly"),
+    "arm": _l("Arm"),
+    "back": _l("Back"),
+    "chest": _l("Chest"),
+    "ear": _l("Ear"),
+    "face": _l("Face"),
+    "foot": _l("Foot"),
+    "forearm": _l("Forearm"),
+    "hand": _l("Hand"),
+    "lip": _l("Lip or mouth"),
+    "neck": _l("Neck"),
+    "nose": _l("Nose"),
+    "scalp": _l("Scalp"),
+    "thigh": _l("Thigh"),
 }
 
 # What an evaluation calls the advice that probabilities lead to.
@@ -98,12 +121,16 @@ def _drop_language(_endpoint: str | None, values: dict | None) -> None:
 def model() -> str:
     """What the served model is worth."""
     bundle = current_app.extensions["classifier"].bundle
-    sets = bundle.report.get("sets", {})
+    sets, by_advice = bundle.report.get("sets", {}), _by_advice(bundle)
     page = ModelPage(
         name=bundle.name,
         version=bundle.version,
         id=bundle.id[:12],
-        plain=tuple(sentence for source in wording.SOURCES if source in sets for sentence in _plain(source, sets)),
+        plain=tuple(
+            _plain(source, sets[source], by_advice[source])
+            for source in wording.SOURCES
+            if source in sets and by_advice.get(source)
+        ),
         sets=tuple(_measured_set(source, bundle) for source in sets),
         versions=_versions(bundle),
         card=_card(bundle.path, url_for(".figure", name="")),
@@ -138,33 +165,36 @@ def _card(path: Path, figures_url: str) -> Markup:
     return Markup(html.replace("<table>", scrolling).replace("</table>", "</table></div>"))  # nosec B704
 
 
-def _plain(source: str, sets: dict) -> tuple[str, ...]:
+def _by_advice(bundle: Bundle) -> dict[str, dict]:
+    """For each source, how many photos got each advice and how many of them were malignant; none before 2.1.1."""
+    return {source: counted.get("by_advice") for source, counted in bundle.report.get("answers", {}).items()}
+
+
+def _plain(source: str, figures: dict, by_advice: dict) -> str:
     """What a patient should know of one kind of photo, as counts of hundreds."""
-    figures = sets[source]
-    soon = {point["name"]: point for point in figures["operating_points"]}["soon"]
-    found, others = _value(soon["sensitivity"]), _value(soon["specificity"])
-    if found is None or others is None:
-        return ()
+    malignant = sum(row["malignant"] for row in by_advice.values())
+    harmless = sum(row["n"] for row in by_advice.values()) - malignant
+    sent = [by_advice[level] for level in ("urgent", "soon") if level in by_advice]
+    found = sum(row["malignant"] for row in sent)
+    called = sum(row["n"] for row in sent) - found
     shown = {
         "images": format_decimal(figures["images"]),
-        "found": format_decimal(round(100 * found)),
-        "called": format_decimal(round(100 * (1 - others))),
+        "found": format_decimal(round(100 * found / max(1, malignant))),
+        "called": format_decimal(round(100 * called / max(1, harmless))),
     }
     if source == "phone":
-        text = gettext(
-            "Photos from a phone: of 100 spots that were cancer or could become it, the advice sent at least %(found)s "
-            "to a doctor and could miss the others. Of 100 spots that were neither, it sent at least %(called)s to a "
-            "doctor too. Counted on %(images)s photos that the model had never seen.",
+        return gettext(
+            "Photos from a phone: of 100 spots that were cancer or could become it, the advice sent %(found)s to a "
+            "doctor and could miss the others. Of 100 spots that were neither, it sent %(called)s to a doctor too. "
+            "Counted on %(images)s photos that the model had never seen.",
             **shown,
         )
-    else:
-        text = gettext(
-            "Photos through a dermatoscope: of 100 spots that were cancer or could become it, the advice sent at least "
-            "%(found)s to a doctor and could miss the others. Of 100 spots that were neither, it sent at least "
-            "%(called)s to a doctor too. Counted on %(images)s photos that the model had never seen.",
-            **shown,
-        )
-    return (text,)
+    return gettext(
+        "Photos through a dermatoscope: of 100 spots that were cancer or could become it, the advice sent %(found)s to "
+        "a doctor and could miss the others. Of 100 spots that were neither, it sent %(called)s to a doctor too. "
+        "Counted on %(images)s photos that the model had never seen.",
+        **shown,
+    )
 
 
 def _measured_set(source: str, bundle: Bundle) -> MeasuredSet:
@@ -179,7 +209,7 @@ def _measured_set(source: str, bundle: Bundle) -> MeasuredSet:
         _summary(figures),
         _classes(figures),
         _operating_points(figures),
-        *_advice(answers.get(source, {}).get("by_advice")),
+        *_advice(_by_advice(bundle).get(source)),
         *_scores(answers.get(source, {}).get("by_score")),
         _confusion(figures),
         *_reliability(figures.get("reliability")),
@@ -244,7 +274,7 @@ def _operating_points(figures: dict) -> Table:
 
 
 def _advice(by_advice: dict | None) -> tuple[Table, ...]:
-    if not by_advice:  # bundles before 2.1.1
+    if not by_advice:
         return ()
     rows = tuple(_counted(str(_ADVICE[name]), row) for name, row in by_advice.items())
     head = (gettext("Advice"), gettext("Photos"), gettext("Malignant"), gettext("Share"))
@@ -328,7 +358,7 @@ def _subgroup(heading: str, parts: dict) -> Table:
         for part, figures in parts.items()
     )
     head = (gettext("Group"), gettext("Photos"), gettext("Sensitivity"), gettext("Specificity"))
-    note = gettext("Sensitivity and specificity of the advice to see a doctor (threshold “Soon”).")
+    note = gettext("Sensitivity and specificity of the threshold “Soon” alone; “Urgent” sends some more to a doctor.")
     return Table(gettext("For whom: %(heading)s", heading=_SUBGROUPS.get(heading, heading)), note, head, rows)
 
 

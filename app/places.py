@@ -20,16 +20,21 @@ _TCP_ESTABLISHED = 1
 
 
 def init_app(app: Flask, config: Config) -> None:
-    """Give each upload a place before its body is read; before CSRF, which reads it."""
+    """Give each large upload a place before its body is read; before CSRF, which reads it."""
     app.extensions["upload_places"] = threading.BoundedSemaphore(config.uploads)
     app.extensions["decoding_places"] = threading.BoundedSemaphore(config.decoding)
-    app.before_request(_take_upload_place)
+    app.before_request(_admit)
     app.teardown_request(_free_upload_place)
 
 
-def _take_upload_place() -> None:
+def _admit() -> None:
     length = request.content_length
-    if request.method in ("GET", "HEAD", "OPTIONS") or (length is not None and length <= SMALL_BYTES):
+    if request.method not in ("GET", "HEAD", "OPTIONS") and (length is None or length > SMALL_BYTES):
+        _take_upload_place()
+
+
+def _take_upload_place() -> None:
+    if "upload_place" in g:
         return
     places = current_app.extensions["upload_places"]
     if not places.acquire(blocking=False):
@@ -46,9 +51,12 @@ def _free_upload_place(_error: BaseException | None) -> None:
 def decoding() -> Iterator[None]:
     """Wait for one of the places in which a photo may be decoded and prepared: `with places.decoding(): ...`.
 
+    A small upload that holds a photo takes its upload place here: many of them would keep every thread busy too.
+
     Raises:
-        Overloaded: none became free within the deadline.
+        Overloaded: all upload places are taken, or no place for decoding became free within the deadline.
     """
+    _take_upload_place()
     places = current_app.extensions["decoding_places"]
     if not places.acquire(timeout=current_app.extensions["config"].deadline_s):
         raise Overloaded(_seconds_to_wait())

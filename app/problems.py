@@ -123,6 +123,11 @@ PROBLEMS = {
         _l("The file could not be read, or the site did not answer it."),
         _l("Send it again."),
     ),
+    "own_first": Problem(
+        400, _l("Your own diagnosis comes first"),
+        _l("Some photos still wait for your own diagnosis, and this would show you the model's."),
+        _l("Go back to the table, give your diagnosis of every photo, and try again."),
+    ),
     "too_few_lesions": Problem(
         400, _l("Too few lesions to compare"),
         _l("At least %(number)s lesions of one person are needed to tell which is least like the others."),

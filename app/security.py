@@ -8,6 +8,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 
+from app import observability
 from app.config import Config, secret_key
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -72,6 +73,7 @@ def _refuse_unknown_host(hosts: tuple[str, ...]) -> Response | None:
     """
     if request.blueprint == "operations" or _is_ours(request.environ.get("HTTP_HOST", ""), hosts):
         return None
+    observability.note_problem("bad_request")
     return Response(
         "This site does not answer to this host name. Its operator can add it to SKIN_HOSTS.\n",
         status=400,

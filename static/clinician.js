@@ -16,7 +16,7 @@ const text = photosForm.dataset;
 const MAX_TRIES = 8;
 const LONGEST_WAIT_S = 60;
 
-const waiting = []; // {name, blob, place, source, marked}
+const waiting = []; // {name, blob, source, ownFirst, marked, place}
 let working = false;
 let answered = 0;
 
@@ -34,6 +34,9 @@ document.getElementById("details").replaceChildren();
 
 async function take(files) {
   if (files.some(isArchive) && !canOpenArchives()) {
+    const chosen = new DataTransfer(); // the files may have been dropped or pasted
+    for (const file of files) chosen.items.add(file);
+    input.files = chosen.files;
     photosForm.submit(); // the server can open it
     return;
   }
@@ -51,11 +54,13 @@ async function take(files) {
   work();
 }
 
-// `said` may hold how the photo was taken, and whether it is marked as the same person's from the start.
+// What the form says now holds for the photo, also if it changes before the photo's turn. `said` may hold otherwise, and
+// whether the photo is marked as the same person's from the start.
 function enqueue(name, blob, said = {}) {
+  const { source, own_first: ownFirst } = photosForm.elements;
   if (isFull()) return fail(name, text.textTooMany, "too_many_photos");
   if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, "body_too_large");
-  waiting.push({ name, blob, ...said, place: addPlace(name) });
+  waiting.push({ name, blob, source: source.value, ownFirst: ownFirst.checked, ...said, place: addPlace(name) });
 }
 
 function addPlace(name) {
@@ -113,8 +118,8 @@ async function answer(photo) {
 function send(photo) {
   const body = new FormData();
   body.append("csrf_token", token());
-  body.append("source", photo.source || photosForm.elements.source.value);
-  if (photosForm.elements.own_first.checked) body.append("own_first", "1");
+  body.append("source", photo.source);
+  if (photo.ownFirst) body.append("own_first", "1");
   body.append("number", nextNumber());
   body.append("photo", photo.blob, photo.name);
   return new Promise((resolve, reject) => {
@@ -191,7 +196,8 @@ function fail(name, reason, code, photo = null) {
     again.addEventListener("click", () => {
       item.remove();
       failures.hidden = !failures.querySelector("li");
-      enqueue(photo.name, photo.blob, { source: photo.source, marked: photo.marked });
+      const { source, ownFirst, marked } = photo;
+      enqueue(photo.name, photo.blob, { source, ownFirst, marked });
       work();
     });
     item.append(again);
@@ -221,6 +227,9 @@ function arrange() {
   for (const row of sorted) {
     row.hidden = shown !== "all" && !("hidden" in row.dataset) && !row.dataset.flags.split(" ").includes(shown);
   }
+  const asked = sorted.some((row) => "hidden" in row.dataset); // for the reader's own diagnosis, which comes first
+  document.querySelector(".own-first").hidden = !asked;
+  for (const button of document.querySelectorAll(".actions button")) button.disabled = asked;
 }
 
 async function summarize() {
@@ -234,7 +243,8 @@ rows.addEventListener("change", async (event) => {
   const select = event.target.closest("select.own");
   if (!select?.value) return;
   const row = select.closest("tr");
-  select.disabled = true;
+  if (row.ariaBusy) return;
+  row.ariaBusy = "true"; // not a disabled list: a form that is sent meanwhile would lack this row's diagnosis
   const body = new URLSearchParams({
     csrf_token: token(),
     own_first: "1",
@@ -246,7 +256,7 @@ rows.addEventListener("change", async (event) => {
   const reply = await fetch(text.rowUrl, { method: "POST", body, headers: { Accept: "application/problem+json" } })
     .catch(() => null);
   if (!reply?.ok) {
-    select.disabled = false;
+    row.ariaBusy = null;
     state.textContent = (reply && parse(await reply.text()).title) || text.textBroken;
     return;
   }

@@ -1,10 +1,22 @@
-// The opened photo: the overlay follows its slider at once, and another diagnosis is drawn as soon as it is chosen.
+// The opened photo: the overlay follows its slider at once, and another diagnosis is drawn as soon as it is chosen, in
+// place, so that a keyboard can go on through the list.
 "use strict";
 
 document.documentElement.classList.add("scripted");
 
 const form = document.getElementById("saliency");
-const overlay = document.getElementById("overlay");
+const drawn = document.getElementById("drawn");
+const fade = () => document.getElementById("overlay").setAttribute("opacity", form.elements.opacity.value / 100);
+let asked = 0;
 
-form.elements.opacity.addEventListener("input", (event) => overlay.setAttribute("opacity", event.target.value / 100));
-form.elements.class.addEventListener("change", () => form.submit());
+form.elements.opacity.addEventListener("input", fade);
+form.elements.class.addEventListener("change", async () => {
+  asked += 1;
+  const own = asked;
+  const reply = await fetch(form.action, { method: "POST", body: new FormData(form) }).catch(() => null);
+  if (!reply?.ok || own !== asked) return; // the button asks again and shows what is wrong; or a later choice counts
+  const page = new DOMParser().parseFromString(await reply.text(), "text/html");
+  if (own !== asked) return;
+  drawn.replaceChildren(...page.getElementById("drawn").children);
+  fade();
+});

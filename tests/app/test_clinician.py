@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from app import cases, clinician, opened_photo, person_lesions, points_at_prevalence
+from app import cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence
 from app.case_rows import Item
 from app.exports import pdf, tables
 from app.i18n import LANGUAGES
@@ -114,6 +114,48 @@ def test_photos_beyond_the_limit_of_a_form_are_listed(make_client, photos, monke
     page = text_of(send_files(make_client(), photos).text)
     assert "ISIC_2.jpg : One photo too many" in page
     assert "ISIC_3.jpg : One photo too many" in page
+
+
+def test_photos_that_a_form_has_no_time_left_for_are_listed(make_client, photos, monkeypatch):
+    monkeypatch.setattr(clinician, "FORM_S", -1)
+    page = text_of(send_files(make_client(), photos).text)
+    assert page.count("No answer came") == len(photos)
+
+
+def test_a_client_that_is_gone_ends_the_form_at_its_first_photo(app, photos):
+    looked = []
+
+    def give_up(array, client_is_there):
+        looked.append(array)
+        raise inference.ClientGone()
+
+    app.extensions["inference"].submit = give_up
+    assert send_files(app.test_client(), photos).status_code == 499
+    assert len(looked) == 1
+
+
+@pytest.mark.parametrize("path", ["person", "export/csv", "export/json", "export/fhir", "export/pdf"])
+def test_nothing_shows_the_model_s_answers_before_their_reader_gave_all_diagnoses(make_client, photos, path):
+    client = make_client()
+    carried = series(client, photos, own_first="1")
+    marked = [("marked", value) for name, value in carried if name == "number"]
+    owns = [("own", "NV")] * len(photos)
+    early = post(client, f"{URL}/{path}", *carried, *marked, *owns[1:], ("own", ""), ("own_first", "1"))
+    assert early.status_code == 400
+    assert "Your own diagnosis comes first" in early.text
+
+
+def test_a_file_holds_the_model_s_answers_once_their_reader_gave_all_diagnoses(make_client, photos):
+    client = make_client()
+    carried = series(client, photos, own_first="1")
+    owns = [("own", "NV")] * len(photos)
+    assert post(client, f"{URL}/export/csv", *carried, *owns, ("own_first", "1")).status_code == 200
+
+
+def test_diagnoses_that_could_belong_to_other_photos_are_refused(make_client, photos):
+    client = make_client()
+    carried = series(client, photos)
+    assert post(client, f"{URL}/export/csv", *carried, ("own", "MEL")).status_code == 400
 
 
 def test_an_archive_is_opened_and_what_is_wrong_in_it_is_listed(make_client, photos):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from app import answers
 from app.i18n import LANGUAGES
-from app.letter import QUESTIONS
+from app.letter import QUESTIONS, _beside
 from model_store.classes import CODES
 from tests.app.conftest import SOON, STRANGE, URGENT, WATCH, token
 from tests.app.test_patient import answer_of, assert_is_whole, text_of
@@ -67,7 +67,7 @@ def test_the_page_and_the_file_say_the_same(ask, english):
         "C43.-",
         "Melanoma and squamous cell carcinoma together",
         "The advice “Urgent” begins at",
-        "The advice “Soon” begins at 30%.",
+        "The advice “Soon” begins at 30.0%.",
         "AI estimate, not a diagnosis. A doctor makes the diagnosis.",
         "tiny 1.0.0",
         *(english(question) for question in QUESTIONS),
@@ -88,6 +88,17 @@ def test_a_doctor_reads_what_the_threshold_did_on_test_photos(make_app):
         sealed = answers.seal(answer_of(SOON, source="dermoscopy"))
     page = text_of(client.post("/en/letter", data={"csrf_token": token(client), "answer": sealed}).text)
     assert "Of 1,294 test photos it was reached by 93% of those that showed this, and not by 40% of the others." in page
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.1234, 0.07])
+def test_a_probability_is_seen_on_its_side_of_its_threshold_however_near(app, threshold):
+    def tenths(probability: float) -> float:
+        return float(_beside(threshold, probability).rstrip("%"))
+
+    with app.test_request_context("/en/"):
+        assert tenths(threshold - 1e-5) < tenths(threshold) <= tenths(threshold + 1e-5)
+        assert tenths(threshold - 1e-5) == pytest.approx(100 * threshold, abs=0.11)
+        assert (_beside(threshold, 0.9999), _beside(threshold, 0.0001)) == ("> 99%", "< 1%")
 
 
 def test_all_eight_diagnoses_stand_in_it(ask):

@@ -9,7 +9,7 @@ import pytest
 
 from app import model_page, versions
 from app.i18n import LANGUAGES
-from model_store.bundle import BUNDLES, available, read
+from model_store.bundle import BUNDLES, available, find, read
 from model_store.classes import CODES
 from tests.app.test_patient import assert_is_whole, text_of
 
@@ -77,9 +77,13 @@ def test_the_page_is_whole_with_whatever_was_measured(show, report, language):
 
 
 def test_a_patient_reads_counts_of_a_hundred_first(show):
-    page = text_of(show({"sets": {"dermoscopy": FULL, "phone": FULL}}))
-    assert "Photos from a phone: of 100 spots that were cancer or could become it, the advice sent at least 91" in page
-    assert "it sent at least 50 to a doctor too. Counted on 1,234 photos" in page
+    counted = {"urgent": (200, 60), "soon": (100, 20), "unsure": (10, 5), "watch": (690, 15)}
+    by_advice = {name: {"n": n, "malignant": k, "predictive_value": SHARE} for name, (n, k) in counted.items()}
+    answers = {"phone": {"set": "a test split", "by_advice": by_advice}}
+    page = text_of(show({"sets": {"dermoscopy": FULL, "phone": FULL}, "answers": answers}))
+    assert "Photos from a phone: of 100 spots that were cancer or could become it, the advice sent 80 to" in page
+    assert "it sent 24 to a doctor too. Counted on 1,234 photos" in page
+    assert "dermatoscope: of 100 spots" not in page  # of which nobody counted what the advice was worth
     assert page.index("of 100 spots") < page.index("Balanced accuracy")
 
 
@@ -88,9 +92,9 @@ def test_a_clinician_reads_every_table(show):
     page = show({"sets": {"dermoscopy": FULL}, "answers": {"dermoscopy": answers}})
     text = text_of(page)
     for said in ("Soon 12.3% 91% (0.85–0.96) 50%", "Melanoma 50 91% (0.85–0.96)", "Melanoma (MEL) 0 1 2 3 4 5 6 7",
-                 "under 30 70 91% (0.85–0.96)", "70 and over 4 – –", "anterior torso 80", "3 100 30 91% (0.85–0.96)",
-                 "Keep watching 500 20 91%", "Cannot be judged: the model is not sure 500 20",
-                 "Melanoma 5% 7% 40"):  # fmt: skip
+                 "under 30 70 91% (0.85–0.96)", "70 and over 4 – –", "Front of the trunk 80",
+                 "3 100 30 91% (0.85–0.96)", "Keep watching 500 20 91%",
+                 "Cannot be judged: the model is not sure 500 20", "Melanoma 5% 7% 40"):  # fmt: skip
         assert said in text
     assert "33%" not in text  # a tenth with 9 photos
     assert re.findall("<circle .*?>", page.partition("plots")[2]) == ['<circle cx="5.0" cy="93.0" r="3.2"/>']
@@ -109,6 +113,22 @@ def test_operating_points_stand_in_the_reader_s_words_and_percents_in_one_form(s
     assert name in page
     assert "malignancy_90" not in page
     assert page.count(f">{threshold}<") == 2
+
+
+def test_every_group_of_people_in_the_shipped_report_has_a_name_in_each_language(app):
+    report = read(find()).report
+    parts = {
+        part
+        for figures in report["sets"].values()
+        for heading in ("age", "sex", "site")
+        for part in figures["subgroups"][heading]
+    }
+    names = {}
+    for language in LANGUAGES:
+        with app.test_request_context(f"/{language}/"):
+            names[language] = {part: str(model_page._PARTS[part]) for part in parts}
+    for part in parts - {"30 to 49", "50 to 69"}:
+        assert len({names[language][part] for language in LANGUAGES}) == len(LANGUAGES), part
 
 
 def test_the_card_is_shown_with_its_html_as_text(app, tmp_path):

@@ -42,6 +42,18 @@ def test_an_upload_without_a_place_is_refused_at_once_while_pages_are_answered(m
     assert send(client, large).status_code == 200
 
 
+def test_a_small_photo_needs_a_place_as_well_and_gives_it_back(make_app, photo):
+    app = make_app(answering=WATCH, uploads=1)
+    client = app.test_client()
+    assert len(photo) < places.SMALL_BYTES
+    with app.extensions["upload_places"]:
+        answer = send(client, photo)
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "20")
+        assert client.post("/en/result", data={"a": "form"}).status_code == 400  # a form without a photo needs none
+    assert send(client, photo).status_code == 200
+    assert free(app, "upload_places") == 1
+
+
 def test_only_so_many_photos_are_decoded_at_once(make_app, photo, monkeypatch):
     app = make_app(answering=WATCH, decoding=2)
     at_once, most, lock = 0, 0, threading.Lock()

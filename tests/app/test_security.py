@@ -96,6 +96,7 @@ def test_the_site_answers_to_its_own_names_alone(client, host, status):
     if status == 400:
         assert response.mimetype == "text/plain"
         assert "evil" not in response.text
+        assert 'skin_requests_total{outcome="bad_request"' in client.get("/metrics").text
 
 
 def test_a_configured_name_may_stand_for_all_below_it(make_app):
