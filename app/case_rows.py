@@ -91,6 +91,7 @@ class CaseRow:
     points: tuple[Point, ...]
     remarks: tuple[str, ...]
     cannot_judge: bool
+    level: str
     own: str
     own_name: str
     agrees: bool
@@ -141,6 +142,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
         points=points,
         remarks=remarks,
         cannot_judge=case.cannot_be_judged,
+        level="" if hidden else str(wording.LEVELS[case.level].word),
         own=item.own,
         own_name=answer_name(item.own),
         agrees=item.own == top,

@@ -57,10 +57,14 @@ class Case:
         return current_app.extensions["classifier"].bundle.calibrations[self.said_source or self.evidence.source]
 
     @property
-    def cannot_be_judged(self) -> bool:
+    def level(self) -> Level:
         """By the rule of the patient's page, where it was asked for the answer in spite of mild issues."""
-        given = advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration, anyway=True)
-        return given.level is Level.CANNOT_JUDGE
+        return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration, anyway=True).level
+
+    @property
+    def cannot_be_judged(self) -> bool:
+        """Whether something is so wrong with the photo that nothing can be said of it."""
+        return self.level is Level.CANNOT_JUDGE
 
 
 @dataclass(frozen=True)

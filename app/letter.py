@@ -133,7 +133,13 @@ def to_pdf(letter: Letter) -> bytes:
         document.heading(gettext("What the model thinks it is"))
         document.ranking(
             [
-                (row.name, f"{row.medical_name} · {row.icd10}", row.percent, row.bar, bool(row.tag))
+                (
+                    row.name,
+                    " · ".join(filter(None, (row.medical_name, row.icd10, row.tag))),
+                    row.percent,
+                    row.bar,
+                    bool(row.tag),
+                )
                 for row in letter.rows
             ]
         )

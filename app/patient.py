@@ -27,12 +27,16 @@ def _drop_language(_endpoint: str | None, values: dict | None) -> None:
 
 @dataclass(frozen=True)
 class UploadPage:
-    """All that templates/patient/upload.html may see; `sources` by their codes."""
+    """All that templates/patient/upload.html may see; `sources` by their codes.
+
+    `answer_gone` is true for who reloaded an answer.
+    """
 
     limit_mb: int
     sources: dict
     regions: tuple[Region, ...]
     sites: dict[str, Site]
+    answer_gone: bool
 
 
 @dataclass(frozen=True)
@@ -85,14 +89,14 @@ class AboutPage:
 def upload() -> str:
     """The start page, with the form."""
     limit_mb = current_app.extensions["config"].max_upload_mb
-    page = UploadPage(limit_mb, wording.SOURCES, REGIONS, SITES)
+    page = UploadPage(limit_mb, wording.SOURCES, REGIONS, SITES, "gone" in request.args)
     return render_template("patient/upload.html", page=page)
 
 
 @blueprint.get("/result")
 def no_result() -> Response:
-    """An answer has no address, since nothing of it is kept: whoever reloads one starts again."""
-    return redirect(url_for("patient.upload"), 303)
+    """An answer has no address, since nothing of it is kept: whoever reloads one starts again, and is told why."""
+    return redirect(url_for("patient.upload", gone=1), 303)
 
 
 @blueprint.post("/result")
@@ -110,7 +114,7 @@ def result() -> str:
 @blueprint.get("/letter.pdf", endpoint="no_letter_file")
 def no_letter() -> Response:
     """As `no_result`."""
-    return redirect(url_for("patient.upload"), 303)
+    return redirect(url_for("patient.upload", gone=1), 303)
 
 
 @blueprint.post("/letter")

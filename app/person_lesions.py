@@ -34,6 +34,7 @@ class PersonLesion:
     melanoma: str
     melanoma_rank: int
     malignancy: str
+    cannot_judge: bool
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def page(items: Sequence[Item]) -> PersonPage:
             melanoma=percent(melanoma[index]),
             melanoma_rank=by_melanoma.index(index) + 1,
             malignancy=percent(items[index].case.prediction.malignancy),
+            cannot_judge=items[index].case.cannot_be_judged,
         )
         for index in np.argsort(-strange, kind="stable")
     ]

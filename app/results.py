@@ -20,7 +20,7 @@ from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malig
 
 # The browser scales it up smoothly; a larger one would only cost time.
 OVERLAY_SIDE_PX = 76
-# Fewer photos than this say too little about the next one.
+# Fewer test photos than this say too little about the next one.
 MIN_PHOTOS_FOR_FREQUENCY = 20
 
 
@@ -75,7 +75,7 @@ class Score:
     Attributes:
         value: of this photo.
         begin: the lowest one with which a doctor can be advised, by either threshold of the advice.
-        frequency: what test photos with the same score were; empty where too few had it.
+        frequency: what test photos with the same score were; empty where none of them was cancer.
     """
 
     value: int
@@ -88,10 +88,12 @@ class ResultPage:
     """All that templates/patient/result.html may see.
 
     `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
-    photo cannot be judged there are no `rows` and no `score`, and `confidence` and `frequency` are empty; `frequency`
-    also where too few test photos got this answer, or it was right for none of them. `trust` says how far the
-    percentages held on test photos; empty where there were none. `site_remark` is for a place on the body that the
-    model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for the first diagnosis.
+    photo cannot be judged there are no `rows` and no `score`, and `confidence`, `malignancy` and `frequency` are empty.
+    `frequency` is empty too where too few test photos got this answer, or it was right for none of them, and there is
+    no `score` where too few had it: ten bands of few photos, most of them cancer, make a high risk look middling.
+    `trust` says how far the percentages held on test photos; empty where there were none. `site_remark` is for a place
+    on the body that the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for
+    the first diagnosis.
     """
 
     level: str
@@ -107,6 +109,7 @@ class ResultPage:
     confidence: str
     frequency: tuple[str, ...]
     trust: str
+    malignancy: str
     score: Score | None
     source: LazyString
     photo_url: str
@@ -145,6 +148,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         confidence=_confidence(read.prediction) if diagnosed else "",
         frequency=_frequency(read) if diagnosed else (),
         trust=_trust(read) if diagnosed else "",
+        malignancy=percent(read.prediction.malignancy) if diagnosed else "",
         score=_score(read) if diagnosed else None,
         source=wording.SOURCES[read.prediction.source],
         photo_url=answer.photo_url,
@@ -235,13 +239,17 @@ def _frequency(read: Judged) -> tuple[str, ...]:
     shown = {"n": format_decimal(n), "right": format_decimal(right)}
     if cancer:
         found = gettext(
-            "Of %(n)s test photos that got this answer, %(right)s really were this, and %(cancer)s were skin cancer or "
-            "could become it.",
+            "Of %(n)s test photos for which this was the most likely diagnosis, with whatever percentage, %(right)s "
+            "really were this, and %(cancer)s were skin cancer or could become it.",
             cancer=format_decimal(cancer),
             **shown,
         )
     else:
-        found = gettext("Of %(n)s test photos that got this answer, %(right)s really were this.", **shown)
+        found = gettext(
+            "Of %(n)s test photos for which this was the most likely diagnosis, with whatever percentage, %(right)s "
+            "really were this.",
+            **shown,
+        )
     mix = gettext(
         "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
         "you the share can be different.",
@@ -263,13 +271,15 @@ def _trust(read: Judged) -> str:
     )
 
 
-def _score(read: Judged) -> Score:
-    """The score, with its predictive value as a count; nothing where few test photos had it, or none was cancer."""
+def _score(read: Judged) -> Score | None:
+    """The score with its predictive value as a count, which is left out where it is 0; None: few test photos had it."""
     value = malignancy_score(read.prediction.malignancy, read.calibration)
     lowest = min(read.calibration.operating_point(name).threshold for name in ADVICE_POINTS)
     begin = malignancy_score(lowest, read.calibration)
     scored = measured(read.bundle, read.prediction.source).get("by_score", {}).get(str(value))
-    if not scored or scored["n"] < MIN_PHOTOS_FOR_FREQUENCY or not scored["malignant"]:
+    if not scored or scored["n"] < MIN_PHOTOS_FOR_FREQUENCY:
+        return None
+    if not scored["malignant"]:  # no more than that there were few photos
         return Score(value, begin, "")
     return Score(
         value,

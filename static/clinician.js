@@ -80,8 +80,9 @@ async function work() {
   working = true;
   queueList.setAttribute("aria-busy", "true");
   while (waiting.length) {
+    const next = waiting.shift();
     tell();
-    await answer(waiting.shift());
+    await answer(next);
   }
   working = false;
   queueList.removeAttribute("aria-busy");
@@ -103,7 +104,7 @@ async function answer(photo) {
       return;
     }
     const broken = ["engine_failed", "deadline_exceeded"].includes(reply?.code); // its reader decides on another try
-    const busy = reply && [429, 503].includes(reply.status) && reply.retryAfter && !broken;
+    const busy = reply && [429, 503].includes(reply.status) && reply.retryAfter > 0 && !broken;
     if (!busy || attempt === MAX_TRIES) {
       photo.place.element.remove();
       const mayRetry = !reply || reply.status >= 500 || reply.status === 429;
@@ -111,7 +112,7 @@ async function answer(photo) {
       return;
     }
     photo.place.say(text.textAgain);
-    await sleep(Math.min(busy, LONGEST_WAIT_S));
+    await sleep(Math.min(reply.retryAfter, LONGEST_WAIT_S));
   }
 }
 

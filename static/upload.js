@@ -2,7 +2,8 @@
 "use strict";
 
 const MAX_SIDE_PX = 2048; // of what is sent; the model compares photos at far less
-const JPEG_QUALITY = 0.92;
+// Of the JPEG that is sent: a small square is not averaged down before the model sees it.
+const jpegQuality = (side) => (side > 1000 ? 0.92 : 0.98);
 const HANDLE_PX = 26; // how near to a corner a finger must be to take it
 const SMALLEST_PART = 1 / 8; // of the photo's shorter side
 
@@ -227,7 +228,7 @@ function cut() {
   pen.imageSmoothingQuality = "high";
   pen.drawImage(picture, square.x, square.y, square.side, square.side, 0, 0, side, side);
   // Drawing leaves behind whatever else the camera wrote into the file, such as the place.
-  return new Promise((resolve) => target.toBlob(resolve, "image/jpeg", JPEG_QUALITY));
+  return new Promise((resolve) => target.toBlob(resolve, "image/jpeg", jpegQuality(side)));
 }
 
 function busy(on) {

@@ -38,6 +38,14 @@ _NAMES = {
     "SCC": "Squamous cell carcinoma",
 }
 
+# A number would stand in a record as if the photo had shown it.
+_NO_VALUE = {
+    "dataAbsentReason": {
+        "coding": [{"system": "http://terminology.hl7.org/CodeSystem/data-absent-reason", "code": "unknown"}],
+        "text": "This photo cannot be judged.",
+    }
+}
+
 
 def fhir_text(items: Sequence[Item], bundle: Bundle, now: datetime | None = None) -> str:
     """A `collection` Bundle in FHIR's JSON, version R4 (4.0.1).
@@ -78,23 +86,27 @@ def _device(bundle: Bundle) -> dict:
 
 
 def _probabilities(item: Item, device_url: str, issued: str) -> dict:
+    observation = _observation(item, "Calibrated probabilities of eight diagnoses", device_url, issued)
+    if item.case.cannot_be_judged:
+        return observation | _NO_VALUE
     prediction = item.case.prediction
     components = [
         {"code": _concept(CLASSES[index]), "valueQuantity": _share(prediction.probabilities[index])}
         for index in prediction.ranking
     ]
-    return _observation(item, "Calibrated probabilities of eight diagnoses", device_url, issued) | {
-        "component": components
-    }
+    return observation | {"component": components}
 
 
 def _malignancy(item: Item, device_url: str, issued: str) -> dict:
+    observation = _observation(item, "Probability of melanoma, carcinoma or actinic keratosis", device_url, issued)
+    if item.case.cannot_be_judged:
+        return observation | _NO_VALUE
     prediction = item.case.prediction
     points = ", ".join(
         f"{point.name}: {point.risk} at or above {point.threshold:.4f}"
         for point in item.case.calibration.operating_points
     )
-    return _observation(item, "Probability of melanoma, carcinoma or actinic keratosis", device_url, issued) | {
+    return observation | {
         "valueQuantity": _share(prediction.malignancy),
         "component": [
             {

@@ -14,7 +14,7 @@ from app.i18n import current_language
 from app.pdf import Document
 
 PHOTO_SIDE_MM = 60
-ROW_MM = 39  # one photo of the summary; it stays together
+ROW_MM = 44  # one photo of the summary; it stays together
 
 
 def lesion_pdf(case: Case, detail: Detail) -> bytes:
@@ -67,12 +67,13 @@ def summary_pdf(items: Sequence[Item], failures: Sequence[tuple[str, str]]) -> b
 
 def _in_short(row: CaseRow) -> str:
     ranked = "; ".join(f"{one.medical_name} ({one.code}, {one.icd10}) {one.percent}" for one in row.diagnoses[:3])
-    reached = ", ".join(point.name for point in row.points if point.reached) or gettext("None")
+    reached = ", ".join(point.name for point in row.points if point.reached) or "–"
     lines = [
         *([_cannot_judge()] if row.cannot_judge else []),
         ranked,
         f"{gettext('Malignancy')}: {row.malignancy} ({gettext('urgent: %(percent)s', percent=row.urgent)}); "
         f"{gettext('reached')}: {reached}",
+        f"{gettext('How the photo was taken')}: {row.source}",
         f"{gettext('Prediction set')}: {row.prediction_set or gettext('empty')}",
         *([f"{gettext('Remarks on the photo')}: {' '.join(row.remarks)}"] if row.remarks else []),
         *([f"{gettext('Your diagnosis')}: {row.own_name}"] if row.own else []),

@@ -150,7 +150,7 @@ def test_what_was_asked_for_all_the_same_stays_so(ask):
 @pytest.mark.parametrize("path", ["/en/letter", "/en/letter.pdf"])
 def test_without_an_answer_there_is_no_letter(client, path):
     response = client.get(path)
-    assert (response.status_code, response.location) == (303, "/en/")
+    assert (response.status_code, response.location) == (303, "/en/?gone=1")
     response = client.post(path, data={"csrf_token": token(client), "answer": "made up"})
     assert response.status_code == 400
     assert "This answer can no longer be shown" in response.text

@@ -77,12 +77,17 @@ def test_how_far_the_percentages_held_on_test_photos_stands_below_them(make_app,
         {},
         {"phone": by_score(10, 99, 90)},
         {"dermoscopy": by_score(10, 19, 9)},
-        {"dermoscopy": by_score(10, 99, 0)},
         {"dermoscopy": by_score(9, 99, 9)},
     ],
 )
-def test_a_score_that_too_few_photos_of_that_kind_had_stands_alone(make_app, photo, measured):
+def test_a_score_that_too_few_photos_of_that_kind_had_gives_way_to_the_probability(make_app, photo, measured):
     page = text_of(send(with_report(make_app, URGENT, measured), photo).text)
+    assert "Malignancy score" not in page
+    assert re.search(r"Summed probability of skin cancer and of what can become it: > 99%|it: \d\d%", page)
+
+
+def test_of_a_score_that_no_cancer_had_no_count_is_told(make_app, photo):
+    page = text_of(send(with_report(make_app, URGENT, {"dermoscopy": by_score(10, 99, 0)}), photo).text)
     assert "Malignancy score: 10 of 10" in page
     assert "test photos with this score" not in page
 
@@ -95,7 +100,7 @@ def test_each_kind_of_photo_has_counts_of_its_own(make_app, source):
     }
     client = with_report(make_app, URGENT, counted)
     page = text_of(ask_again(client, answer_of(URGENT, source=source)).text)
-    assert f"Of {41 if source == 'phone' else 42} test photos that got this answer" in page
+    assert f"Of {41 if source == 'phone' else 42} test photos for which this was the most likely diagnosis" in page
     assert f"(test photos, {source})" in page
 
 

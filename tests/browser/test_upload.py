@@ -18,15 +18,17 @@ def test_a_photo_is_answered_with_what_to_do_first(visit, send_photo, javascript
     page.screenshot(path=tmp_path / "result.png", full_page=True)
 
 
-def test_on_a_desk_nothing_comes_before_what_the_answer_is_not_even_with_remarks(visit, send_photo):
+@pytest.mark.parametrize("remarks", [(), (".remarks",)], ids=["no remark", "a remark"])
+def test_on_a_desk_nothing_comes_before_what_the_answer_is_not(visit, send_photo, remarks):
     desk = visit(width=1280)
     send_photo(desk)
-    remark = "<section class='remarks'><h2>A remark</h2></section>"
-    desk.page.locator(".advice").evaluate("(node, html) => node.insertAdjacentHTML('afterend', html)", remark)
-    parts = (".advice", ".remarks", ".ai-notice", ".go-anyway", ".seen", ".next")
+    for remark in remarks:
+        section = f"<section class='{remark[1:]}'><h2>A remark</h2></section>"
+        desk.page.locator(".advice").evaluate("(node, html) => node.insertAdjacentHTML('afterend', html)", section)
+    parts = (".advice", *remarks, ".ai-notice", ".go-anyway", ".seen", ".next", ".limits")
     tops = [desk.page.locator(f".answer > {part}").bounding_box()["y"] for part in parts]
     assert tops == sorted(tops)
-    assert tops[3] == pytest.approx(desk.page.locator(".ranking").bounding_box()["y"], abs=12)
+    assert tops[2 + len(remarks)] == pytest.approx(desk.page.locator(".ranking").bounding_box()["y"], abs=12)
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
