@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -247,7 +248,7 @@ def _classes(figures: dict) -> Table:
                 str(CONDITIONS[code].name),
                 format_decimal(images[code]),
                 _percent(reading[code]),
-                _interval(reading[code]),
+                _interval(reading[code], _percent),
             )
             for code in CODES
         ),
@@ -265,8 +266,8 @@ def _operating_points(figures: dict) -> Table:
             (
                 str(wording.point(point["name"])),
                 percent_in_tenths(point["threshold"]),
-                " ".join(filter(None, (_percent(point["sensitivity"]), _interval(point["sensitivity"])))),
-                " ".join(filter(None, (_percent(point["specificity"]), _interval(point["specificity"])))),
+                _share(point["sensitivity"]),
+                _share(point["specificity"]),
             )
             for point in figures["operating_points"]
         ),
@@ -300,7 +301,7 @@ def _counted(name: str, row: dict) -> tuple[str, ...]:
         name,
         format_decimal(row["n"]),
         format_decimal(row["malignant"]),
-        " ".join(filter(None, (_percent(share), _interval(share)))),
+        _share(share),
     )
 
 
@@ -350,10 +351,7 @@ def _subgroup(heading: str, parts: dict) -> Table:
         (
             str(_PARTS.get(part, part)),
             format_decimal(figures["images"]),
-            *(
-                " ".join(filter(None, (_percent(figures.get(key)), _interval(figures.get(key)))))
-                for key in ("soon_sensitivity", "soon_specificity")
-            ),
+            *(_share(figures.get(key)) for key in ("soon_sensitivity", "soon_specificity")),
         )
         for part, figures in parts.items()
     )
@@ -403,8 +401,11 @@ def _percent(figure: dict | float | None) -> str:
     return "–" if value is None else format_percent(round(value, 2))
 
 
-def _interval(figure: dict | float | None) -> str:
+def _share(figure: dict | float | None) -> str:
+    return " ".join(filter(None, (_percent(figure), _interval(figure, _percent))))
+
+
+def _interval(figure: dict | float | None, write: Callable[[float], str] = _number) -> str:
     if not isinstance(figure, dict) or figure.get("low") is None or figure.get("high") is None:
         return ""
-    low, high = (format_decimal(round(figure[end], 2), "0.00") for end in ("low", "high"))
-    return f"({low}–{high})"
+    return f"({write(figure['low'])}–{write(figure['high'])})"
