@@ -8,6 +8,7 @@ from flask import current_app
 from flask_babel import format_decimal, gettext
 
 from app import agreement, cases, wording
+from app.advice import Level
 from app.cases import Case, Detail
 from app.conditions import CONDITIONS, GROUPS
 from app.results import percent
@@ -113,6 +114,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
     """Tell everything about one photo, in the current language."""
     case, prediction = item.case, item.case.prediction
     hidden = own_first and not item.own
+    level = case.level
     top = CODES[prediction.ranking[0]]
     truth = actual(case.name)
     shown_truth = "" if hidden else truth
@@ -141,8 +143,8 @@ def row(item: Item, own_first: bool) -> CaseRow:
         urgent_order=-1.0 if hidden else round(prediction.urgent_risk, 6),
         points=points,
         remarks=remarks,
-        cannot_judge=case.cannot_be_judged,
-        level="" if hidden else str(wording.LEVELS[case.level].word),
+        cannot_judge=level is Level.CANNOT_JUDGE,
+        level="" if hidden else str(wording.LEVELS[level].word),
         own=item.own,
         own_name=answer_name(item.own),
         agrees=item.own == top,

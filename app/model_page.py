@@ -12,7 +12,7 @@ from flask_babel import lazy_gettext as _l
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from app import versions, wording
+from app import results, versions, wording
 from app.advice import Level
 from app.conditions import CONDITIONS
 from app.i18n import LANGUAGES, percent_in_tenths
@@ -122,15 +122,15 @@ def _drop_language(_endpoint: str | None, values: dict | None) -> None:
 def model() -> str:
     """What the served model is worth."""
     bundle = current_app.extensions["classifier"].bundle
-    sets, by_advice = bundle.report.get("sets", {}), _by_advice(bundle)
+    sets = bundle.report.get("sets", {})
     page = ModelPage(
         name=bundle.name,
         version=bundle.version,
         id=bundle.id[:12],
         plain=tuple(
-            _plain(source, sets[source], by_advice[source])
+            _plain(source, sets[source], by_advice)
             for source in wording.SOURCES
-            if source in sets and by_advice.get(source)
+            if source in sets and (by_advice := results.measured(bundle, source).get("by_advice"))
         ),
         sets=tuple(_measured_set(source, bundle) for source in sets),
         versions=_versions(bundle),
@@ -166,11 +166,6 @@ def _card(path: Path, figures_url: str) -> Markup:
     return Markup(html.replace("<table>", scrolling).replace("</table>", "</table></div>"))  # nosec B704
 
 
-def _by_advice(bundle: Bundle) -> dict[str, dict]:
-    """For each source, how many photos got each advice and how many of them were malignant; none before 2.1.1."""
-    return {source: counted.get("by_advice") for source, counted in bundle.report.get("answers", {}).items()}
-
-
 def _plain(source: str, figures: dict, by_advice: dict) -> str:
     """What a patient should know of one kind of photo, as counts of hundreds."""
     malignant = sum(row["malignant"] for row in by_advice.values())
@@ -200,7 +195,7 @@ def _plain(source: str, figures: dict, by_advice: dict) -> str:
 
 def _measured_set(source: str, bundle: Bundle) -> MeasuredSet:
     figures = bundle.report["sets"][source]
-    answers = bundle.report.get("answers", {})
+    counted = results.measured(bundle, source)
     introduction = gettext(
         "Photos: %(images)s. Spots: %(lesions)s. None of them was used for training. Intervals hold 95 percent.",
         images=format_decimal(figures["images"]),
@@ -210,8 +205,8 @@ def _measured_set(source: str, bundle: Bundle) -> MeasuredSet:
         _summary(figures),
         _classes(figures),
         _operating_points(figures),
-        *_advice(_by_advice(bundle).get(source)),
-        *_scores(answers.get(source, {}).get("by_score")),
+        *_advice(counted.get("by_advice")),
+        *_scores(counted.get("by_score")),
         _confusion(figures),
         *_reliability(figures.get("reliability")),
         *_subgroups(figures.get("subgroups", {})),
@@ -275,7 +270,7 @@ def _operating_points(figures: dict) -> Table:
 
 
 def _advice(by_advice: dict | None) -> tuple[Table, ...]:
-    if not by_advice:
+    if not by_advice:  # bundles before 2.1.1
         return ()
     rows = tuple(_counted(str(_ADVICE[name]), row) for name, row in by_advice.items())
     head = (gettext("Advice"), gettext("Photos"), gettext("Malignant"), gettext("Share"))

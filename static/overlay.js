@@ -14,9 +14,9 @@ form.elements.class.addEventListener("change", async () => {
   asked += 1;
   const own = asked;
   const reply = await fetch(form.action, { method: "POST", body: new FormData(form) }).catch(() => null);
-  if (!reply?.ok || own !== asked) return; // the button asks again and shows what is wrong; or a later choice counts
+  if (!reply?.ok) return; // the button asks again, and shows what is wrong
   const page = new DOMParser().parseFromString(await reply.text(), "text/html");
-  if (own !== asked) return;
+  if (own !== asked) return; // a later choice counts
   drawn.replaceChildren(...page.getElementById("drawn").children);
   fade();
 });

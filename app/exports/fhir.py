@@ -86,27 +86,22 @@ def _device(bundle: Bundle) -> dict:
 
 
 def _probabilities(item: Item, device_url: str, issued: str) -> dict:
-    observation = _observation(item, "Calibrated probabilities of eight diagnoses", device_url, issued)
-    if item.case.cannot_be_judged:
-        return observation | _NO_VALUE
     prediction = item.case.prediction
     components = [
         {"code": _concept(CLASSES[index]), "valueQuantity": _share(prediction.probabilities[index])}
         for index in prediction.ranking
     ]
-    return observation | {"component": components}
+    value = {"component": components}
+    return _observation(item, "Calibrated probabilities of eight diagnoses", value, device_url, issued)
 
 
 def _malignancy(item: Item, device_url: str, issued: str) -> dict:
-    observation = _observation(item, "Probability of melanoma, carcinoma or actinic keratosis", device_url, issued)
-    if item.case.cannot_be_judged:
-        return observation | _NO_VALUE
     prediction = item.case.prediction
     points = ", ".join(
         f"{point.name}: {point.risk} at or above {point.threshold:.4f}"
         for point in item.case.calibration.operating_points
     )
-    return observation | {
+    value = {
         "valueQuantity": _share(prediction.malignancy),
         "component": [
             {
@@ -120,9 +115,10 @@ def _malignancy(item: Item, device_url: str, issued: str) -> dict:
         ],
         "method": {"text": f"Operating points: {points}"},
     }
+    return _observation(item, "Probability of melanoma, carcinoma or actinic keratosis", value, device_url, issued)
 
 
-def _observation(item: Item, code: str, device_url: str, issued: str) -> dict:
+def _observation(item: Item, code: str, value: dict, device_url: str, issued: str) -> dict:
     remarks = " ".join((*item.case.severe, *item.case.mild))
     return {
         "resourceType": "Observation",
@@ -132,7 +128,7 @@ def _observation(item: Item, code: str, device_url: str, issued: str) -> dict:
         "issued": issued,
         "device": {"reference": device_url},
         "note": [{"text": f"{NOTICE} Photo: {item.case.name}. Quality remarks: {remarks or 'none'}."}],
-    }
+    } | (_NO_VALUE if item.case.cannot_be_judged else value)
 
 
 def _report(item: Item, results: Sequence[str], issued: str) -> dict:
