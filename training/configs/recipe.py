@@ -142,6 +142,17 @@ class Recipe:
     reduce_lr_patience: int | None = None
     validation_images: int | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError at once rather than hours later, where a stage is to start from one that is not there."""
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two stages of one name write the same weights file: {names}")
+        for number, stage in enumerate(self.stages):
+            if unknown := set(stage.starts_from) - set(names[:number]):
+                raise ValueError(f"stage {stage.name!r} starts from {sorted(unknown)}, no earlier stages")
+        if unknown := set(self.average) - set(names):
+            raise ValueError(f"the run ends with the mean of {sorted(unknown)}, no stages of it")
+
     @property
     def keeps_best(self) -> bool:
         """Whether a stage ends with the weights of its best epoch rather than its last."""

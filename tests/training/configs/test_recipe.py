@@ -1,0 +1,32 @@
+"""A recipe that cannot be carried out says so when it is written, not when hours have been spent on it."""
+
+import dataclasses
+import re
+
+import pytest
+
+from training.configs.recipe import Recipe, Stage, from_dict
+
+
+def _stage(name: str, **settings) -> Stage:
+    return Stage(name, 32, epochs=1, batch_size=4, peak=1e-3, **settings)
+
+
+@pytest.mark.parametrize(
+    ("stages", "average", "said"),
+    [
+        ((_stage("a"), _stage("a")), (), "two stages of one name write the same weights file: ['a', 'a']"),
+        ((_stage("a"), _stage("b", starts_from=("aa",))), (), "stage 'b' starts from ['aa'], no earlier stages"),
+        ((_stage("a", starts_from=("a",)), _stage("b")), (), "stage 'a' starts from ['a'], no earlier stages"),
+        ((_stage("a", starts_from=("b",)), _stage("b")), (), "stage 'a' starts from ['b'], no earlier stages"),
+        ((_stage("a"), _stage("b")), ("a", "c"), "the run ends with the mean of ['c'], no stages of it"),
+    ],
+)
+def test_stages_that_are_not_there_are_named(stages, average, said):
+    with pytest.raises(ValueError, match=re.escape(said)):
+        Recipe(stages, average=average)
+
+
+def test_a_recipe_comes_back_as_it_was_written():
+    recipe = Recipe((_stage("a"), _stage("b", starts_from=("a",))), average=("a", "b"))
+    assert from_dict(dataclasses.asdict(recipe)) == recipe
