@@ -4,7 +4,7 @@ import logging
 import traceback
 from dataclasses import dataclass
 
-from flask import Flask, Response, current_app, jsonify, render_template, request
+from flask import Flask, Response, current_app, jsonify, render_template, request, url_for
 from flask_babel import format_decimal
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
@@ -182,6 +182,8 @@ _CODE_OF_STATUS = {
     401: "token_wrong", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests",
 }  # fmt: skip
 
+_FAULTS_OF_A_PHOTO = {413, 415, 422}
+
 
 @dataclass(frozen=True)
 class ProblemPage:
@@ -191,6 +193,8 @@ class ProblemPage:
     happened: str
     to_do: str
     request_id: str
+    way_on: str
+    way_on_url: str
 
 
 def init_app(app: Flask) -> None:
@@ -265,9 +269,23 @@ def _page(code: str, details: dict) -> ProblemPage:
     numbers = {
         name: format_decimal(value) if isinstance(value, int | float) else value for name, value in details.items()
     }
+    way_on, url = _way_on(problem)
     return ProblemPage(
-        str(problem.title), str(problem.happened) % numbers, str(problem.to_do) % numbers, observability.request_id()
+        str(problem.title),
+        str(problem.happened) % numbers,
+        str(problem.to_do) % numbers,
+        observability.request_id(),
+        str(way_on),
+        url,
     )
+
+
+def _way_on(problem: Problem) -> tuple[LazyString, str]:
+    """The words of the page's button and where it leads: to the form of whoever sent something."""
+    if request.blueprint == "clinician":
+        return _l("Back to the page for clinicians"), url_for("clinician.series")
+    words = _l("Choose another photo") if problem.status in _FAULTS_OF_A_PHOTO else _l("Back to the start page")
+    return words, url_for("patient.upload")
 
 
 def as_json(code: str, details: dict) -> dict:

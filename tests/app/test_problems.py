@@ -63,11 +63,11 @@ def client(make_app):
     return make_app(max_upload_mb=1).test_client()
 
 
-def assert_is_a_problem_page(answer, title: str) -> None:
+def assert_is_a_problem_page(answer, title: str, way_on: str = "Back to the start page") -> None:
     assert answer.mimetype == "text/html"
     assert answer.headers["Cache-Control"] == "no-store"
     assert f"{title}</h1>" in answer.text
-    assert "Back to the start page" in answer.text
+    assert f'href="/en/">{way_on}</a>' in answer.text
     assert "If a spot worries you, see a doctor." in answer.text
     assert "Traceback" not in answer.text
     assert not re.search(r"%\(\w+\)", answer.text)
@@ -77,8 +77,16 @@ def assert_is_a_problem_page(answer, title: str) -> None:
 def test_a_bad_upload_is_answered_with_what_happened_and_what_to_do(client, content, status, code, words):
     answer = send(client, content, headers=BROWSER)
     assert answer.status_code == status
-    assert_is_a_problem_page(answer, str_of(client, code))
+    assert_is_a_problem_page(
+        answer, str_of(client, code), "Back to the start page" if code == "missing_photo" else "Choose another photo"
+    )
     assert words in answer.text
+
+
+def test_a_clinician_is_led_back_to_the_page_for_clinicians(client):
+    answer = client.post("/ru/clinician/open", data={"csrf_token": "forged"}, headers=BROWSER)
+    assert answer.status_code == 400
+    assert '<a class="main-button" href="/ru/clinician">' in answer.text
 
 
 @pytest.mark.parametrize(("content", "status", "code", "words"), BAD_UPLOADS, ids=IDS)
