@@ -27,11 +27,13 @@ class Advice:
         reasons: codes of what is wrong with the photo, worst first, and last `UNSURE`; on a level other than
             CANNOT_JUDGE they are remarks, and none is severe.
         may_show_anyway: every reason is mild, so the visitor may ask for the answer all the same.
+        if_a_spot: URGENT or SOON where a photo that cannot be judged would alarm if it does show a spot on skin.
     """
 
     level: Level
     reasons: tuple[str, ...] = ()
     may_show_anyway: bool = False
+    if_a_spot: Level | None = None
 
 
 def for_prediction(
@@ -47,20 +49,31 @@ def for_prediction(
         anyway: the visitor saw the reasons and asked for the answer.
 
     Returns:
-        CANNOT_JUDGE if the photo is useless; else URGENT or SOON by the first threshold that is reached. Below both
-        WATCH, but not on the strength of a poor photo or a guess: CANNOT_JUDGE if it is out of distribution, and if
-        it has mild issues or the model is unsure, unless asked for `anyway`. A poor or strange photo may wrongly
-        alarm, which a doctor can mend; it may not wrongly calm.
+        CANNOT_JUDGE if the photo is useless or out of distribution; else URGENT or SOON by the first threshold that is
+        reached. Below both WATCH, but not on the strength of a poor photo or a guess: CANNOT_JUDGE if it has mild
+        issues or the model is unsure, unless asked for `anyway`. A poor photo may wrongly alarm, which a doctor can
+        mend; it may not wrongly calm. A strange one does neither: what is no lesion gets no diagnosis, but what may
+        be one still gets its date with the doctor, in `if_a_spot`.
     """
+    alarm = _alarm(prediction, calibration)
     strange = (OUT_OF_DISTRIBUTION,) if prediction.out_of_distribution else ()
-    reasons = (*severe, *strange, *mild)
+    unsure = (UNSURE,) if prediction.unsure and alarm is None else ()
     if severe:
-        return Advice(Level.CANNOT_JUDGE, reasons)
+        return Advice(Level.CANNOT_JUDGE, (*severe, *strange, *mild))
+    if strange:
+        return Advice(Level.CANNOT_JUDGE, (*strange, *mild, *unsure), if_a_spot=alarm)
+    if alarm:
+        return Advice(alarm, tuple(mild))
+    doubts = (*mild, *unsure)
+    if doubts and not anyway:
+        return Advice(Level.CANNOT_JUDGE, doubts, may_show_anyway=True)
+    return Advice(Level.WATCH, doubts)
+
+
+def _alarm(prediction: Prediction, calibration: Calibration) -> Level | None:
+    """The more pressing of the two thresholds that are reached; None below both."""
     for name, level in (("urgent", Level.URGENT), ("soon", Level.SOON)):
         point = calibration.operating_point(name)
         if {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold:
-            return Advice(level, reasons)
-    doubts = (*mild, *((UNSURE,) if prediction.unsure else ()))
-    if strange or (doubts and not anyway):
-        return Advice(Level.CANNOT_JUDGE, (*strange, *doubts), may_show_anyway=not strange)
-    return Advice(Level.WATCH, doubts)
+            return level
+    return None

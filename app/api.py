@@ -192,6 +192,7 @@ def _answer_json(data: bytes, source: str | None) -> dict:
             "text": str(read.text.heading),
             "within_days": read.text.within_days,
             "reasons": list(read.advice.reasons),
+            "if_a_spot": read.advice.if_a_spot.value if read.advice.if_a_spot else None,
         },
         "quality": _quality_json(read),
         "prediction": _prediction_json(read) if read.has_diagnoses else None,
@@ -260,7 +261,7 @@ def _kind(schema: dict) -> str:
     if "const" in schema:
         return f"always {str(schema['const']).lower() if schema['const'] is True else schema['const']}"
     if "enum" in schema:
-        return "one of " + ", ".join(schema["enum"])
+        return "one of " + ", ".join("null" if one is None else one for one in schema["enum"])
     if "$ref" in schema:
         return schema["$ref"].rpartition("/")[2]
     if "oneOf" in schema:

@@ -8,7 +8,7 @@ from flask import current_app
 from flask_babel import format_decimal, gettext
 
 from app import agreement, cases, wording
-from app.advice import Level
+from app.advice import UNSURE
 from app.cases import Case, Detail
 from app.conditions import CONDITIONS, GROUPS
 from app.results import percent
@@ -114,12 +114,12 @@ def row(item: Item, own_first: bool) -> CaseRow:
     """Tell everything about one photo, in the current language."""
     case, prediction = item.case, item.case.prediction
     hidden = own_first and not item.own
-    level = case.level
+    level = case.advice.level
     top = CODES[prediction.ranking[0]]
     truth = actual(case.name)
     shown_truth = "" if hidden else truth
     points = () if hidden else points_of(case)
-    remarks = remarks_of(case)
+    remarks = remarks_of(case, hidden)
     flags = {
         "urgent": not hidden and _reaches(case, "urgent"),
         "soon": not hidden and (_reaches(case, "soon") or _reaches(case, "urgent")),
@@ -143,7 +143,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
         urgent_order=-1.0 if hidden else round(prediction.urgent_risk, 6),
         points=points,
         remarks=remarks,
-        cannot_judge=level is Level.CANNOT_JUDGE,
+        cannot_judge=case.cannot_be_judged,
         level="" if hidden else str(wording.LEVELS[level].word),
         own=item.own,
         own_name=answer_name(item.own),
@@ -186,10 +186,9 @@ def points_of(case: Case) -> tuple[Point, ...]:
     return tuple(Point(str(wording.point(point.name)), risks[point.risk] >= point.threshold) for point in ordered)
 
 
-def remarks_of(case: Case) -> tuple[str, ...]:
-    """What is wrong with the photo, worst first."""
-    strange = ("out_of_distribution",) if case.prediction.out_of_distribution else ()
-    return tuple(str(wording.ISSUES[code].what) for code in (*case.severe, *strange, *case.mild))
+def remarks_of(case: Case, hidden: bool = False) -> tuple[str, ...]:
+    """What speaks against relying on the answer, worst first; of a hidden answer nothing that would tell of it."""
+    return tuple(str(wording.ISSUES[code].what) for code in case.advice.reasons if not (hidden and code == UNSURE))
 
 
 def answer_name(code: str) -> str:

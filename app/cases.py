@@ -15,7 +15,7 @@ from flask import current_app
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from app import advice, judging
-from app.advice import Level
+from app.advice import Advice, Level
 from app.answers import LIFETIME_S, AnswerExpired, read_evidence, read_issues, read_source
 from model_store.classes import CODES
 from model_store.prediction import Calibration, Evidence, Prediction, pooled
@@ -57,14 +57,14 @@ class Case:
         return current_app.extensions["classifier"].bundle.calibrations[self.said_source or self.evidence.source]
 
     @property
-    def level(self) -> Level:
-        """By the rule of the patient's page, where it was asked for the answer in spite of mild issues."""
-        return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration, anyway=True).level
+    def advice(self) -> Advice:
+        """What a patient would be told first: no calm answer in spite of mild issues."""
+        return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration)
 
     @property
     def cannot_be_judged(self) -> bool:
-        """Whether something is so wrong with the photo that nothing can be said of it."""
-        return self.level is Level.CANNOT_JUDGE
+        """Whether something is so wrong with the photo that nothing can be said of it, whoever asks."""
+        return self.advice.level is Level.CANNOT_JUDGE and not self.advice.may_show_anyway
 
 
 @dataclass(frozen=True)

@@ -156,6 +156,10 @@ def _answer_schema() -> dict:
             text=_TEXT,
             within_days={"type": ["integer", "null"], "description": "How soon; null where no date applies."},
             reasons={**reasons, "description": "What speaks against relying on the answer, worst first."},
+            if_a_spot={
+                "enum": [Level.URGENT.value, Level.SOON.value, None],
+                "description": "What the level would be if a photo unlike all that the model knows does show a spot.",
+            },
         ),
         quality=_object(
             accepted={"type": "boolean", "description": "Whether the gate lets the photo through."},

@@ -42,7 +42,7 @@ class Judged:
     @property
     def text(self) -> wording.LevelText:
         """The advice in words."""
-        return wording.LEVELS[self.advice.level]
+        return wording.of_advice(self.advice)
 
     @property
     def issues(self) -> tuple[wording.IssueText, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
-from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
+from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Advice, Level
 from model_store.prediction import UNSURE_BELOW
 
 
@@ -57,6 +57,34 @@ LEVELS = {
            "work either, show the spot to your family doctor or a dermatologist."),
     ),
 }  # fmt: skip
+
+# A photo unlike all that the model knows, which would alarm if it does show a spot. A picture of something else gets no
+# diagnosis, and a spot that the model does not recognise still gets its date.
+_IF_A_SPOT_WHERE = _l(
+    "The photo is unlike those that the model has learned from, so the model may be wrong about it. If it does show a "
+    "spot on skin, turn with the spot to your family doctor at the polyclinic that you are attached to, or to a "
+    "dermatologist, by %(date)s at the latest. Do not wait for a better photo."
+)
+IF_A_SPOT = {
+    Level.URGENT: LevelText(
+        _l("Cannot be judged"),
+        _l("This photo cannot be judged. If it shows a spot on skin, show the spot to a doctor within 2 weeks."),
+        _IF_A_SPOT_WHERE,
+        within_days=14,
+    ),
+    Level.SOON: LevelText(
+        _l("Cannot be judged"),
+        _l("This photo cannot be judged. If it shows a spot on skin, show the spot to a doctor within 4 weeks."),
+        _IF_A_SPOT_WHERE,
+        within_days=28,
+    ),
+}
+
+
+def of_advice(advice: Advice) -> LevelText:
+    """What a page says of an advice."""
+    return IF_A_SPOT[advice.if_a_spot] if advice.if_a_spot else LEVELS[advice.level]
+
 
 # The same on every level. It is no setting: nobody can switch it off.
 GO_ANYWAY = (

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from app.case_rows import Item
 from app.exports.tables import NOTICE
+from app.wording import IF_A_SPOT
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, LesionClass
 
@@ -119,7 +120,7 @@ def _malignancy(item: Item, device_url: str, issued: str) -> dict:
 
 
 def _observation(item: Item, code: str, value: dict, device_url: str, issued: str) -> dict:
-    remarks = " ".join((*item.case.severe, *item.case.mild))
+    remarks = " ".join(item.case.advice.reasons)
     return {
         "resourceType": "Observation",
         "meta": _BY_MACHINE,
@@ -127,7 +128,7 @@ def _observation(item: Item, code: str, value: dict, device_url: str, issued: st
         "code": {"text": code},
         "issued": issued,
         "device": {"reference": device_url},
-        "note": [{"text": f"{NOTICE} Photo: {item.case.name}. Quality remarks: {remarks or 'none'}."}],
+        "note": [{"text": f"{NOTICE} Photo: {item.case.name}. Remarks: {remarks or 'none'}."}],
     } | (_NO_VALUE if item.case.cannot_be_judged else value)
 
 
@@ -141,12 +142,19 @@ def _report(item: Item, results: Sequence[str], issued: str) -> dict:
         "result": [{"reference": url} for url in results],
     }
     if item.case.cannot_be_judged:  # a code would stand in a record as if the photo had shown it
-        return report | {"conclusion": f"{NOTICE} This photo cannot be judged."}
+        return report | {"conclusion": f"{NOTICE} This photo cannot be judged.{_if_a_spot(item)}"}
     in_set = item.case.prediction.prediction_set
     conclusion = f"{NOTICE} Prediction set at {item.case.calibration.set_coverage:.0%} coverage: "
     report |= {"conclusion": f"{conclusion}{', '.join(in_set) or 'empty'}."}
     codes = [_concept(CLASSES[CODES.index(code)]) for code in in_set]
     return report | ({"conclusionCode": codes} if codes else {})
+
+
+def _if_a_spot(item: Item) -> str:
+    alarm = item.case.advice.if_a_spot
+    if alarm is None:
+        return ""
+    return f" If it shows a spot on skin, a doctor should see the spot within {IF_A_SPOT[alarm].within_days} days."
 
 
 def _concept(lesion_class: LesionClass) -> dict:

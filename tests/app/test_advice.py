@@ -72,9 +72,12 @@ def test_a_strange_photo_never_calms_even_when_asked(calibration, mild, anyway):
 
 @pytest.mark.parametrize("mild", [(), ("blurred",)])
 @pytest.mark.parametrize(("probabilities", "level"), [({"MEL": 0.2}, Level.URGENT), ({"BCC": 0.3}, Level.SOON)])
-def test_a_strange_photo_never_holds_an_alarm_back_and_is_remarked_on(calibration, probabilities, level, mild):
-    given = advice.for_prediction(prediction(strange=True, **probabilities), (), mild, calibration)
-    assert given == Advice(level, (OUT_OF_DISTRIBUTION, *mild))
+@pytest.mark.parametrize("anyway", [False, True])
+def test_a_strange_photo_gets_no_diagnosis_but_what_may_be_a_spot_keeps_its_alarm(
+    calibration, probabilities, level, mild, anyway
+):
+    given = advice.for_prediction(prediction(strange=True, **probabilities), (), mild, calibration, anyway)
+    assert given == Advice(Level.CANNOT_JUDGE, (OUT_OF_DISTRIBUTION, *mild), if_a_spot=level)
 
 
 def test_a_mild_issue_holds_a_calm_answer_back_until_asked_for_and_is_remarked_on_afterwards(calibration):

@@ -16,13 +16,14 @@ from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from app import cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence
+from app import cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence, wording
+from app.advice import Level
 from app.case_rows import Item
 from app.exports import pdf, tables
 from app.i18n import LANGUAGES
 from model_store.classes import CODES
 from model_store.classifier import Classifier
-from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, send, token
+from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, logits, send, token
 from tests.app.test_patient import ROOT, assert_is_whole, text_of
 
 URL = "/en/clinician"
@@ -544,7 +545,7 @@ def pdf_text(data: bytes) -> str:
 @pytest.mark.parametrize(
     ("answering", "file", "cannot"),
     [
-        (STRANGE, None, True), (STRANGE_URGENT, None, False), (WATCH, None, False),
+        (STRANGE, None, True), (STRANGE_URGENT, None, True), (WATCH, None, False),
         (URGENT, encode(Image.new("RGB", (400, 300))), True),
     ],
     ids=["strange", "strange and urgent", "good", "dark and urgent"],
@@ -565,7 +566,23 @@ def test_the_clinician_is_told_of_the_same_photos_as_the_patient_that_they_canno
     assert FhirR4Bundle(content, strict=True).as_json() == content
     (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
     assert (told in report["conclusion"]) is cannot
+    assert ("a doctor should see the spot within 14 days" in report["conclusion"]) is (answering == STRANGE_URGENT)
     assert ("conclusionCode" in report) is not cannot
+
+
+def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_client, photos):
+    unsure = logits(BKL=6, NV=6)
+    client, remark = make_client(answering=unsure), str(wording.ISSUES["unsure"].what)
+    carried = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    page = post(client, URL, *carried).text
+    assert remark in page
+    assert str(wording.LEVELS[Level.CANNOT_JUDGE].word) in page
+    assert str(wording.LEVELS[Level.WATCH].word) not in page
+    assert remark in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)
+    told = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"][0]["advice"]
+    assert told == {"level": "cannot_judge", "reasons": ["unsure"], "if_a_spot": None}
+    hidden = post(client, URL, *carried, ("own_first", "1")).text  # it would tell that no threshold is reached
+    assert remark not in hidden
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import datetime
 import html
 import io
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flask_babel import format_date
 from PIL import Image
 
 from app import answers, patient, results, wording
@@ -345,12 +347,21 @@ def test_a_rare_cancer_is_counted_and_none_at_all_is_never_claimed(make_app, pho
     assert "and 0 were" not in page
 
 
-@pytest.mark.parametrize(("answering", "level"), [(STRANGE_URGENT, "urgent"), (STRANGE_SOON, "soon")])
-def test_an_alarm_on_a_strange_photo_stands_with_a_remark(make_app, photo, answering, level):
-    page = send(make_app(answering=answering).test_client(), photo).text
-    assert f'data-level="{level}"' in page
-    assert text_of(page).count(str(wording.ISSUES["out_of_distribution"].what)) == 1
-    assert 'class="reasons"' not in page
+@pytest.mark.parametrize(("answering", "weeks"), [(STRANGE_URGENT, 2), (STRANGE_SOON, 4)])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_strange_photo_that_would_alarm_gets_no_diagnosis_but_a_date(make_app, photo, answering, weeks, language):
+    client = make_app(answering=answering).test_client()
+    page = send(client, photo, path=f"/{language}/result").text
+    with client.application.test_request_context(f"/{language}/"):
+        last_day = text_of(format_date(datetime.date.today() + datetime.timedelta(weeks=weeks), "long"))
+        assert text_of(page).count(str(wording.ISSUES["out_of_distribution"].what)) == 1
+    assert 'data-level="cannot_judge"' in page
+    (heading,) = re.findall(r"<h1[^>]*>(.*?)</h1>", page, re.DOTALL)
+    assert str(weeks) in heading
+    assert last_day in text_of(page)
+    assert 'class="reasons"' in page
+    assert 'id="ranking"' not in page
+    assert 'name="anyway"' not in page
 
 
 @pytest.mark.parametrize(

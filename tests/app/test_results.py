@@ -7,7 +7,7 @@ import pytest
 
 from app.i18n import LANGUAGES
 from app.sites import SITES
-from tests.app.conftest import SOON, STRANGE_URGENT, URGENT, WATCH, evidence_of, send, token
+from tests.app.conftest import SOON, URGENT, WATCH, evidence_of, send, token
 from tests.app.test_patient import answer_of, ask_again, text_of, with_report
 
 
@@ -45,8 +45,8 @@ def test_a_spot_where_the_model_has_hardly_seen_any_is_sent_to_a_doctor_whatever
     assert ("Show it to a doctor, whatever this page says." in advice) == SITES[site].hardly_seen
 
 
-def test_a_remark_on_the_photo_stands_right_below_the_advice(make_app, photo):
-    page = send(make_app(answering=STRANGE_URGENT).test_client(), photo).text
+def test_a_remark_on_the_photo_stands_right_below_the_advice(make_app):
+    page = ask_again(make_app(answering=URGENT).test_client(), answer_of(URGENT, mild=("blurred",))).text
     assert page.index("<h1") < page.index('id="remarks"') < page.index('class="ai-notice"') < page.index('id="ranking"')
 
 
