@@ -20,6 +20,7 @@ from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malig
 
 # The browser scales it up smoothly; a larger one would only cost time.
 OVERLAY_SIDE_PX = 76
+_ERROR = {"difference": "value", "low": "low", "high": "high"}  # what the page calls a figure and its interval
 # Fewer test photos than this say too little about the next one.
 MIN_PHOTOS_FOR_FREQUENCY = 20
 
@@ -90,7 +91,8 @@ class ResultPage:
     `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
     photo cannot be judged there are no `rows` and no `score`, and `confidence`, `malignancy` and `frequency` are empty.
     `frequency` is empty too where too few test photos got this answer, or it was right for none of them, and there is
-    no `score` where too few had it: ten bands of few photos, most of them cancer, make a high risk look middling.
+    no `score` where too few had it: ten bands of few photos, most of them cancer, make a high risk look middling. Then
+    `fewest` says how many photos are enough.
     `trust` says how far the percentages held on test photos; empty where there were none. `site_remark` is for a place
     on the body that the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for
     the first diagnosis.
@@ -111,6 +113,7 @@ class ResultPage:
     trust: str
     malignancy: str
     score: Score | None
+    fewest: str
     source: LazyString
     photo_url: str
     overlay_url: str
@@ -150,6 +153,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         trust=_trust(read) if diagnosed else "",
         malignancy=percent(read.prediction.malignancy) if diagnosed else "",
         score=_score(read) if diagnosed else None,
+        fewest=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
         source=wording.SOURCES[read.prediction.source],
         photo_url=answer.photo_url,
         overlay_url=_overlay(answer) if diagnosed else "",
@@ -223,11 +227,37 @@ def measured(bundle: Bundle, source: str) -> dict:
 
 
 def _frequency(read: Judged) -> tuple[str, ...]:
-    """What test photos with the same first answer were, from the bundle's evaluation, as counts.
+    """What test photos with the same advice and first diagnosis were, from the bundle's evaluation, as counts.
 
     Never that none was cancer: a count of zero says no more than that there were few photos.
     """
     counted = measured(read.bundle, read.prediction.source)
+    found = (*_of_same_advice(read, counted), *_of_same_diagnosis(read, counted))
+    if not found:
+        return ()
+    mix = gettext(
+        "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
+        "you the share can be different.",
+        set=wording.test_set(counted["set"]),
+    )
+    return (*found, mix)
+
+
+def _of_same_advice(read: Judged, counted: dict) -> tuple[str, ...]:
+    name = advice.UNSURE if advice.UNSURE in read.advice.reasons else read.advice.level.value
+    advised = counted.get("by_advice", {}).get(name)  # bundles before 2.1.1 did not count it
+    if not advised or advised["n"] < MIN_PHOTOS_FOR_FREQUENCY or not advised["malignant"]:
+        return ()
+    return (
+        gettext(
+            "Of %(n)s test photos that led to this advice, %(cancer)s were skin cancer or could become it.",
+            n=format_decimal(advised["n"]),
+            cancer=format_decimal(advised["malignant"]),
+        ),
+    )
+
+
+def _of_same_diagnosis(read: Judged, counted: dict) -> tuple[str, ...]:
     code = CODES[read.prediction.ranking[0]]
     answered = counted.get("by_top_class", {}).get(code)
     if not answered or answered["n"] < MIN_PHOTOS_FOR_FREQUENCY:
@@ -238,36 +268,34 @@ def _frequency(read: Judged) -> tuple[str, ...]:
         return ()
     shown = {"n": format_decimal(n), "right": format_decimal(right)}
     if cancer:
-        found = gettext(
-            "Of %(n)s test photos for which this was the most likely diagnosis, with whatever percentage, %(right)s "
-            "really were this, and %(cancer)s were skin cancer or could become it.",
-            cancer=format_decimal(cancer),
-            **shown,
+        return (
+            gettext(
+                "Of %(n)s test photos for which this was the most likely diagnosis, with whatever percentage, "
+                "%(right)s really were this, and %(cancer)s were skin cancer or could become it.",
+                cancer=format_decimal(cancer),
+                **shown,
+            ),
         )
-    else:
-        found = gettext(
+    return (
+        gettext(
             "Of %(n)s test photos for which this was the most likely diagnosis, with whatever percentage, %(right)s "
             "really were this.",
             **shown,
-        )
-    mix = gettext(
-        "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
-        "you the share can be different.",
-        set=wording.test_set(counted["set"]),
+        ),
     )
-    return found, mix
 
 
 def _trust(read: Judged) -> str:
     figures = read.bundle.report.get("sets", {}).get(read.prediction.source, {})
-    error = figures.get("calibration_error", {}).get("value")
-    if error is None:
+    error = figures.get("calibration_error", {})
+    if error.get("low") is None:
         return ""
     return gettext(
         "How far to trust the percentages: on %(n)s test photos, the stated percentage of the most likely diagnosis "
-        "and the share that came true differed by %(difference)s on average.",
+        "and the share that came true differed by %(difference)s percentage points on average. On so many photos that "
+        "is known no better than to lie between %(low)s and %(high)s.",
         n=format_decimal(figures["images"]),
-        difference=percent(error),
+        **{name: format_decimal(round(100 * error[key])) for name, key in _ERROR.items()},
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from app.i18n import LANGUAGES
 from app.sites import SITES
-from tests.app.conftest import SOON, URGENT, WATCH, evidence_of, send, token
+from tests.app.conftest import SOON, URGENT, WATCH, evidence_of, logits, send, token
 from tests.app.test_patient import answer_of, ask_again, text_of, with_report
 
 
@@ -63,12 +63,40 @@ def test_the_score_stands_with_how_many_test_photos_with_it_were_malignant(make_
 
 
 def test_how_far_the_percentages_held_on_test_photos_stands_below_them(make_app, photo):
-    sets = {"dermoscopy": {"images": 1294, "calibration_error": {"value": 0.037}}}
+    error = {"value": 0.037, "low": 0.03, "high": 0.06}
+    sets = {"dermoscopy": {"images": 1294, "calibration_error": error}}
     said = (
         "on 1,294 test photos, the stated percentage of the most likely diagnosis and the share that came true differed"
     )
-    assert f"{said} by 4% on average" in text_of(send(with_report(make_app, URGENT, {}, sets=sets), photo).text)
+    page = text_of(send(with_report(make_app, URGENT, {}, sets=sets), photo).text)
+    assert f"{said} by 4 percentage points on average. On so many photos that is known no better than to lie" in page
+    assert "to lie between 3 and 6." in page
     assert said not in text_of(send(with_report(make_app, URGENT, {}), photo).text)
+
+
+@pytest.mark.parametrize(
+    ("answering", "mild", "counted"),
+    [
+        (URGENT, (), "urgent"),
+        (SOON, (), "soon"),
+        (WATCH, (), "watch"),
+        (WATCH, ("blurred",), "watch"),
+        (logits(BKL=6, NV=6), (), "unsure"),
+    ],
+)
+def test_of_how_many_with_the_same_advice_had_cancer_is_told_in_counts(make_app, answering, mild, counted):
+    by_advice = {name: {"n": 99, "malignant": 98} for name in ("urgent", "soon", "watch", "unsure")}
+    by_advice[counted] = {"n": 1200, "malignant": 7}
+    client = with_report(make_app, answering, {"dermoscopy": {"set": "a test split", "by_advice": by_advice}})
+    page = text_of(ask_again(client, answer_of(answering, mild=mild), anyway="1").text)
+    assert "Of 1,200 test photos that led to this advice, 7 were skin cancer or could become it." in page
+    assert "The model had never seen these photos (a test split)." in page
+
+
+@pytest.mark.parametrize("row", [{"n": 19, "malignant": 9}, {"n": 99, "malignant": 0}])
+def test_of_an_advice_with_few_photos_or_no_cancer_no_count_is_told(make_app, photo, row):
+    client = with_report(make_app, WATCH, {"dermoscopy": {"set": "a test split", "by_advice": {"watch": row}}})
+    assert "led to this advice" not in text_of(send(client, photo).text)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +112,7 @@ def test_a_score_that_too_few_photos_of_that_kind_had_gives_way_to_the_probabili
     page = text_of(send(with_report(make_app, URGENT, measured), photo).text)
     assert "Malignancy score" not in page
     assert re.search(r"Summed probability of skin cancer and of what can become it: > 99%|it: \d\d%", page)
+    assert "fewer than 20 test photos taken this way had it" in page
 
 
 def test_of_a_score_that_no_cancer_had_no_count_is_told(make_app, photo):

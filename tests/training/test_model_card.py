@@ -1,0 +1,56 @@
+"""The card says what the report says, and what the report falls short of."""
+
+import copy
+import json
+
+import pytest
+
+from model_store import bundle
+from training import model_card
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return bundle.read(bundle.find())
+
+
+def card_of(shipped, report: dict) -> str:
+    metadata = json.loads((shipped.path / "bundle.json").read_text(encoding="utf-8"))["training"]
+    return model_card.text(shipped.name, shipped.version, metadata, shipped.calibrations, report)
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "said"),
+    [
+        ("melanoma_auc", 0.9, "| at least 0.90 | 0.900 (0.800 to 1.000) | yes |"),
+        ("melanoma_auc", 0.8999, "| at least 0.90 | 0.900 (0.800 to 1.000) | no |"),
+        ("melanoma_auc", None, "| at least 0.90 | not measurable | no |"),
+        ("calibration_error", 0.05, "| at most 0.05 | 0.050 (0.800 to 1.000) | yes |"),
+        ("calibration_error", 0.0501, "| at most 0.05 | 0.050 (0.800 to 1.000) | no |"),
+    ],
+)
+def test_what_was_asked_stands_beside_what_was_reached(shipped, figure, value, said):
+    report = copy.deepcopy(shipped.report)
+    report["sets"]["dermoscopy"][figure] = {"value": value, "low": 0.8, "high": 1.0}
+    assert said in card_of(shipped, report)
+
+
+def test_the_real_photos_that_the_gate_refuses_are_counted_for_each_source_and_split(shipped):
+    card = card_of(shipped, shipped.report)
+    for source, splits in shipped.report["gate"]["real"].items():
+        for split, row in splits.items():
+            share = f"{row['refused']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
+            assert f"| {source}, {split} | {row['n']} | {share} |" in card
+
+
+def test_only_the_choices_that_were_measured_are_told_of_with_their_gain(shipped):
+    row = {"source": "dermoscopy", "images": 100, "balanced_accuracy": 0.5, "low": 0.4, "high": 0.6, "log_loss": 1.0,
+           "malignancy_auc": 0.9}  # fmt: skip
+    gain = {"gain": 0.1, "gain_low": -0.1, "gain_high": 0.2}
+    report = {**shipped.report, "choices": {"views": [{"views": 2, **row, **gain}]}}
+    assert "| 2 | dermoscopy | 100 | 0.500 (0.400 to 0.600) | 0.100 (-0.100 to 0.200) | 1.000 | 0.900 |" in (
+        card := card_of(shipped, report)
+    )
+    assert "with the weights of the last stage" not in card
+    report = {**shipped.report, "choices": {"fit": [{"fit": "crop", **row}]}}
+    assert "with the weights of the last stage" in card_of(shipped, report)
