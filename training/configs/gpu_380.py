@@ -1,6 +1,6 @@
 """The GPU recipe: the whole network at 380 px from the first step, strong augmentation, averaged weights.
 
-Expected: not yet run: no figure.
+Expected: not yet run: no figure, no spread.
 Cost:     not yet run: no figure. TensorFlow on two CPU cores would need weeks.
 Command:  KERAS_BACKEND=jax python -m training train --config gpu_380 --data DIR --weights PATH
           (more than one GPU: --devices N)

@@ -1,6 +1,7 @@
 """The original recipe: a new head on ImageNet weights, then the whole network with Adam 1e-4 ("fine-tuning v1").
 
-Expected: the original work reported 0.6582 accuracy on its own split.
+Expected: the original work reported 0.6582 accuracy on its own split; not run by us, so no spread.
+Cost:     not measured. Every image passes the whole network at 380 px, so take a GPU.
 Command:  python -m training reproduce --config original --data DIR --weights imagenet
 """
 
