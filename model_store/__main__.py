@@ -20,7 +20,7 @@ from model_store.classifier import Classifier, refusal
 from model_store.engines import cache
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import Photo, open_photo
-from model_store.prediction import Prediction
+from model_store.prediction import SOURCES, Prediction
 from model_store.quality import Quality, assess
 
 # What is taken from a folder.
@@ -38,7 +38,7 @@ examples:
   python -m model_store verify efficientnet_b4_isic2019
   python -m model_store build
   python -m model_store predict photos/ --output predictions.csv
-  python -m model_store predict photos/ --output predictions.csv --details
+  python -m model_store predict photos/ --output predictions.csv --source phone --details
   python -m model_store predict a.jpg b.heic --output predictions.csv --bundle /srv/bundles/new
   python -m model_store predict archive/ --output part-3.csv --shard 3/8
   python -m model_store compare efficientnet_b4_isic2019 /srv/bundles/new photos/
@@ -140,6 +140,12 @@ def _parser() -> argparse.ArgumentParser:
         choices=(engines.AUTO, *engines.LOCAL),
         default=engines.AUTO,
         help="what runs the network (default: OpenVINO, or TensorFlow where that cannot be used)",
+    )
+    predict.add_argument(
+        "--source",
+        choices=SOURCES,
+        help="what took all of these photos: say so where you know it (default: the bundle tells it from each photo, "
+        "and is sometimes wrong: its card says how often)",
     )
     predict.add_argument(
         "--shard",
@@ -259,7 +265,7 @@ def predict_photos(options: argparse.Namespace) -> int:
             writer = csv.writer(file)
             writer.writerow([*COLUMNS, *(DETAILS if options.details else ())])
             with tqdm(total=len(photos), unit="photo", disable=None) as progress:
-                for name, quality, prediction in _predictions(classifier, photos, problems, progress):
+                for name, quality, prediction in _predictions(classifier, photos, options.source, problems, progress):
                     row = [name, *map(float, prediction.probabilities), 0.0]
                     writer.writerow([*row, *(_details(quality, prediction) if options.details else ())])
         os.replace(draft, options.output)
@@ -304,13 +310,13 @@ def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
 
 
 def _predictions(
-    classifier: Classifier, photos: list[Path], problems: _Problems, progress: tqdm
+    classifier: Classifier, photos: list[Path], source: str | None, problems: _Problems, progress: tqdm
 ) -> Iterator[tuple[str, Quality, Prediction]]:
     """Predict in batches, so that memory does not grow with the number of photos."""
     prepared = _prepared(classifier, photos, problems, progress)
     while batch := list(islice(prepared, BATCH)):
         names, qualities, arrays = zip(*batch, strict=True)
-        predictions, _ = classifier.predict(np.stack(arrays))
+        predictions, _ = classifier.predict(np.stack(arrays), [source] * len(names))
         yield from zip(names, qualities, predictions, strict=True)
 
 

@@ -1,10 +1,10 @@
 """From logits of images that did not train to everything in a source's `Calibration`.
 
-The network's logits learn the balanced posterior (see `losses`), as if all diagnoses were equally common, but for what
-they owe to the source alone. A prior turns them into probabilities for a population; the reference population of a
-source is its validation and calibration images, whose class shares are tempered: raised to a power, since a full prior
-hides the rare diagnoses and none at all overstates them. Method and power are chosen by cross-fitting on those images;
-no test image takes part.
+The network's logits hold the balanced posterior, as if all diagnoses were equally common, but for what training adds to
+them (`draws.source_shift`), which is taken off. A prior turns them into probabilities for a population; the reference
+population of a source is its validation and calibration images, whose class shares are tempered: raised to a power,
+since a full prior hides the rare diagnoses and none at all overstates them. Method and power are chosen by
+cross-fitting on those images; no test image takes part.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Images:
         logits: shape (N, 8).
         labels: shape (N,), int.
         patients: shape (N,), whatever tells them apart; for ISIC 2019, which names none, the lesions.
-        shift: shape (8,), what the logits owe to the source alone; see `draws.source_shift`.
+        shift: shape (8,), what keeps the logits from the balanced posterior; see `draws.source_shift`.
     """
 
     source: str

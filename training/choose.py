@@ -152,7 +152,7 @@ def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
 
 
 def _logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, recipe: Recipe, shift: np.ndarray) -> np.ndarray:
-    """Without what they owe to the source alone, as `calibrate` takes it off: see `draws.source_shift`."""
+    """Without what training added to them, as `calibrate` takes it off: see `draws.source_shift`."""
     return fit.logits(model, pixels, rows, recipe.input, _BATCH) - shift
 
 

@@ -46,20 +46,26 @@ class Draws:
 
 
 def source_shift(recipe: Recipe, table: pd.DataFrame, source: str) -> np.ndarray:
-    """What the logits owe to an image's source rather than to the image: shape (8,), added to its logits by training.
+    """What keeps the logits of a source's images from the balanced posterior: shape (8,), added to them by training.
 
-    The loss takes off one log share a class for all draws, but a source has class shares of its own, and the network
-    sees where an image comes from. What stays is log p(class | source) - log p(class) of the last stage's draws; 0 for
-    a class that is not drawn from the source, of which nothing was learnt, and without logit adjustment.
+    A loss that balances takes off one log share a class for all draws, but a source has class shares of its own, and
+    the network sees where an image comes from. What stays is log p(class | source) - log p(class) of the last stage's
+    draws; 0 for a class that is not drawn from the source, of which nothing was learnt. Under a loss that does not
+    balance log p(class) stays too; 0 for a class that is never drawn.
     """
     stage = recipe.stages[-1]
     rows = table.loc[_training_rows(table, stage)]
     its = (rows.kind == source).to_numpy()
-    if not recipe.logit_adjustment or not its.any():
-        return np.zeros(len(CODES))
     chances, labels = sampling.draw_probabilities(rows, recipe.class_power, stage.phone_share), rows.label.to_numpy()
-    own = sampling.class_shares(labels[its], chances[its] / chances[its].sum())
-    return np.log(np.divide(own, sampling.class_shares(labels, chances), out=np.ones(len(CODES)), where=own > 0))
+    shares = sampling.class_shares(labels, chances)
+    shift = np.zeros(len(CODES)) if recipe.balances else _log_ratio(shares, np.ones(len(CODES)))
+    if its.any():
+        shift += _log_ratio(sampling.class_shares(labels[its], chances[its] / chances[its].sum()), shares)
+    return shift
+
+
+def _log_ratio(shares: np.ndarray, of: np.ndarray) -> np.ndarray:
+    return np.log(np.divide(shares, of, out=np.ones(len(CODES)), where=shares > 0))
 
 
 def _training_rows(table: pd.DataFrame, stage: Stage) -> np.ndarray:

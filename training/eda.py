@@ -16,7 +16,6 @@ from model_store.preprocessing import InputSpec
 from training import audit, eda_plots, image_facts, prepare, shortcuts, splits
 from training.prepare import Data
 
-FACTS = "image_facts.csv"
 _TEMPLATE = Path(__file__).with_name("eda.html")
 
 
@@ -36,11 +35,11 @@ def run(folder: Path, spec: InputSpec, cache: Path, out: Path, seed: int = 0) ->
     """
     data = prepare.run(folder, spec, cache, seed)
     readable = (data.table.split != "unreadable").to_numpy()
-    facts = image_facts.measure(list(data.table.path), data.pixels, readable, cache / FACTS)
+    facts = image_facts.measure(list(data.table.path), data.pixels, readable, spec, cache)
     table = data.table.reset_index(drop=True)
     counts = json.loads((cache / prepare.COUNTS).read_text())
     pairs = audit.duplicate_pairs(table, pd.read_csv(cache / "near_duplicates.csv"))
-    probed = _probe(data, facts, cache, seed)
+    probed = _probe(data, facts, spec, cache, seed)
     tables = {
         "summary": pd.Series(audit.summary(table, pairs, counts["rows_without_image"]), name="count").to_frame(),
         **_tables(table, facts),
@@ -60,14 +59,14 @@ def run(folder: Path, spec: InputSpec, cache: Path, out: Path, seed: int = 0) ->
     return summary
 
 
-def _probe(data: Data, facts: pd.DataFrame, cache: Path, seed: int) -> pd.DataFrame:
+def _probe(data: Data, facts: pd.DataFrame, spec: InputSpec, cache: Path, seed: int) -> pd.DataFrame:
     """The shortcut probe on what trains at full size, and on everything that the thumbnails' stage sees."""
     table = data.table
     dermoscopy = ((table.kind == "dermoscopy") & (table.split != "unreadable")).to_numpy()
     sets = {"dermoscopy": (facts, dermoscopy)}
     if (table.kind == "thumbnail").any():
         everything = ((table.kind != "phone") & (table.split != "unreadable")).to_numpy()
-        sets["with thumbnails"] = (_at_thumbnail_size(data, facts, cache), everything)
+        sets["with thumbnails"] = (_at_thumbnail_size(data, facts, spec, cache), everything)
     duplicates = _numbers(table, pd.read_csv(cache / "near_duplicates.csv"))
     groups = splits.group(table.reset_index(drop=True), duplicates)
     rows = []
@@ -78,10 +77,10 @@ def _probe(data: Data, facts: pd.DataFrame, cache: Path, seed: int) -> pd.DataFr
     return pd.concat(rows, ignore_index=True)
 
 
-def _at_thumbnail_size(data: Data, facts: pd.DataFrame, cache: Path) -> pd.DataFrame:
+def _at_thumbnail_size(data: Data, facts: pd.DataFrame, spec: InputSpec, cache: Path) -> pd.DataFrame:
     readable = (data.table.split != "unreadable").to_numpy()
     small = image_facts.measure(
-        list(data.table.path), data.thumbnails, readable, cache / f"thumbnail_{FACTS}", squares_only=True
+        list(data.table.path), data.thumbnails, readable, prepare.thumbnail_spec(spec), cache, squares_only=True
     )
     return pd.concat([facts.filter(like="file_"), small], axis=1)
 

@@ -37,12 +37,38 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
     labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     stated = probabilities(logits, fitted)
     predicted = stated.argmax(axis=1)
-    melanoma = CODES.index("MEL")
     malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
     return {
-        **key_figures(stated, rows, reaches_soon(stated, fitted)),
+        **main_figures(stated, rows, reaches_soon(stated, fitted), in_sets(stated, fitted)),
         "calibration_error_if_perfect": _plain(metrics.calibration_error_if_perfect(stated)),
         "images_by_class": {code: int((labels == k).sum()) for k, code in enumerate(CODES)},
+        "recalls": {code: share(predicted[labels == k] == k, patients[labels == k]) for k, code in enumerate(CODES)},
+        "aucs": {code: _plain(metrics.area_under_roc(stated[:, k], labels == k)) for k, code in enumerate(CODES)},
+        "reliability": {code: reliability(stated[:, k], labels == k) for k, code in enumerate(CODES)},
+        "confusion": metrics.confusion(labels, predicted, len(CODES)).tolist(),
+        "operating_points": [_operating_point(point, stated, rows) for point in fitted.operating_points],
+        "curve": threshold_curve(malignancy, malignant),
+        "decision_curve": decision_curve(malignancy, malignant),
+    }
+
+
+def main_figures(stated: np.ndarray, rows: pd.DataFrame, soon: np.ndarray, in_set: np.ndarray) -> dict:
+    """The figures that a set is known by, whichever calibration each of its images was read with.
+
+    Args:
+        stated: shape (N, 8), calibrated probabilities.
+        rows: as for `figures`.
+        soon: shape (N,), bool, from `reaches_soon`.
+        in_set: shape (N, 8), bool, from `in_sets`.
+
+    Returns:
+        As `figures`.
+    """
+    labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
+    predicted, melanoma = stated.argmax(axis=1), CODES.index("MEL")
+    malignancy, malignant = risk(stated, "malignancy"), calibration.has_risk(labels, "malignancy")
+    return {
+        **key_figures(stated, rows, soon),
         "eight_classes": {
             "balanced_accuracy": balanced_accuracy(labels, predicted, patients),
             "accuracy": share(predicted == labels, patients),
@@ -53,14 +79,7 @@ def figures(logits: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict
         "malignancy_sensitivity_at_specificity_70": _interval(
             lambda i: metrics.sensitivity_at_specificity(malignancy[i], malignant[i], 0.70), patients
         ),
-        "recalls": {code: share(predicted[labels == k] == k, patients[labels == k]) for k, code in enumerate(CODES)},
-        "aucs": {code: _plain(metrics.area_under_roc(stated[:, k], labels == k)) for k, code in enumerate(CODES)},
-        "reliability": {code: reliability(stated[:, k], labels == k) for k, code in enumerate(CODES)},
-        "confusion": metrics.confusion(labels, predicted, len(CODES)).tolist(),
-        "operating_points": [_operating_point(point, stated, rows) for point in fitted.operating_points],
-        "curve": threshold_curve(malignancy, malignant),
-        "prediction_sets": _prediction_sets(stated, rows, fitted),
-        "decision_curve": decision_curve(malignancy, malignant),
+        "prediction_sets": _prediction_sets(in_set, rows),
     }
 
 
@@ -96,6 +115,11 @@ def key_figures(stated: np.ndarray, rows: pd.DataFrame, soon: np.ndarray) -> dic
 def reaches_soon(stated: np.ndarray, fitted: Calibration) -> np.ndarray:
     """Which of the probabilities (N, 8) reach the operating point "soon": shape (N,), bool."""
     return risk(stated, "malignancy") >= fitted.operating_point("soon").threshold
+
+
+def in_sets(stated: np.ndarray, fitted: Calibration) -> np.ndarray:
+    """Which classes stand in the prediction set of each of the probabilities (N, 8): shape (N, 8), bool."""
+    return stated >= np.asarray(fitted.set_thresholds)
 
 
 def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray, patients: np.ndarray) -> dict:
@@ -227,9 +251,8 @@ def _operating_point(point: OperatingPoint, stated: np.ndarray, rows: pd.DataFra
     }
 
 
-def _prediction_sets(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
+def _prediction_sets(in_set: np.ndarray, rows: pd.DataFrame) -> dict:
     labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
-    in_set = stated >= np.asarray(fitted.set_thresholds)
     covered, size = in_set[np.arange(len(labels)), labels], in_set.sum(axis=1)
     return {
         "coverage": share(covered, patients),

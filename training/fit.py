@@ -61,9 +61,10 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
     record.data(data.table, folder)
     for number, stage in enumerate(recipe.stages):
         if not weights_file(folder, stage.name).exists():
+            record.stage(stage.name, folder)
             _run_stage(recipe, number, data, folder, weights, tensorboard)
     last = final_weights(recipe, folder)
-    if not last.exists():
+    if recipe.average:  # each time: a stage may have been trained again since
         checkpoint.save_arrays(last, network.mean([weights_file(folder, name) for name in recipe.average]))
     return last
 

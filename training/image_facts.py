@@ -14,12 +14,20 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
+from model_store.preprocessing import InputSpec
+
 _CHUNK = 512
 _DARK = 40  # of 255: the black rim that a dermatoscope's tube leaves is below, skin is above
 
 
 def measure(
-    paths: list[str], pixels: np.ndarray, readable: np.ndarray, kept: Path, *, squares_only: bool = False
+    paths: list[str],
+    pixels: np.ndarray,
+    readable: np.ndarray,
+    spec: InputSpec,
+    cache: Path,
+    *,
+    squares_only: bool = False,
 ) -> pd.DataFrame:
     """Measure every image as a file (`file_*`) and as the square that training sees (`square_*`).
 
@@ -27,13 +35,15 @@ def measure(
         paths: image files, N.
         pixels: the same images prepared: shape (N, S, S, 3), uint8.
         readable: shape (N,), bool; the others get missing values.
-        kept: a CSV file with what an earlier call measured on the same files; written when missing.
+        spec: how they were prepared: fit, common_px and resampling.
+        cache: folder that keeps what was measured, for a later call about the same files, prepared alike.
         squares_only: leave the files alone.
 
     Returns:
         N rows; see `of_file` and `of_square` for the columns.
     """
     names = [Path(path).name for path in paths]
+    kept = cache / f"image_facts_{spec.fit}_{spec.common_px}_{spec.resampling}{'_squares' * squares_only}.csv"
     if kept.exists():
         facts = pd.read_csv(kept)
         if list(facts.pop("file")) == names:

@@ -42,8 +42,7 @@ def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
     table = dataset.read(folder)
     missing = table.attrs["rows_without_image"]
     array, readable = pixels.build(list(table.path), spec, cache)
-    small = InputSpec(common_px=THUMBNAIL_PX, fit=spec.fit, resampling=spec.resampling)
-    thumbnails, _ = pixels.build(list(table.path), small, cache)
+    thumbnails, _ = pixels.build(list(table.path), thumbnail_spec(spec), cache)
     table["split"] = _split(table, array, readable, cache, seed)
     counts = {
         "images": len(table),
@@ -60,6 +59,11 @@ def run(folder: Path, spec: InputSpec, cache: Path, seed: int = 0) -> Data:
         f"data set); {counts['unreadable']} unreadable files left out"
     )
     return Data(table, array, thumbnails)
+
+
+def thumbnail_spec(spec: InputSpec) -> InputSpec:
+    """How `Data.thumbnails` are prepared where `Data.pixels` are prepared so."""
+    return InputSpec(common_px=THUMBNAIL_PX, fit=spec.fit, resampling=spec.resampling)
 
 
 def _by_source(table: pd.DataFrame) -> dict[str, dict[str, int]]:

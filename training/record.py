@@ -1,6 +1,7 @@
 """What a run is made from, written down at its start, so that nothing else goes on in its folder."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import platform
@@ -25,10 +26,7 @@ class OtherSplit(ValueError):
 
 
 def start(recipe: Recipe, weights: str, folder: Path) -> None:
-    """Write down what runs on what, at its start; refuse a folder of another recipe or other starting weights.
-
-    What a run that goes on elsewhere runs on, such as another commit, goes under "later" in `versions.json`.
-    """
+    """Write down what runs on what, at its start; refuse a folder of another recipe or other starting weights."""
     file = folder / "recipe.json"
     began_with = {"weights": Path(weights).name, "weights_sha256": _digest(weights)}
     if not file.exists():
@@ -42,12 +40,30 @@ def start(recipe: Recipe, weights: str, folder: Path) -> None:
     chosen = {field: getattr(recipe, field) for field in CHOSEN_AFTER_TRAINING}
     if not same_weights or from_dict({**recorded, **chosen}) != recipe:
         raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
-    _note_versions(folder / VERSIONS)
 
 
+def stage(name: str, folder: Path) -> None:
+    """Write down in `versions.json` what a stage trains with, as it begins or goes on.
+
+    Under "stages" stand the commits of each, under "later" what other versions the run went on with.
+    """
+    file = folder / VERSIONS
+    recorded, now = json.loads(file.read_text()), _versions()
+    last = recorded.get("later", [recorded])[-1]
+    if any(last.get(key) != value for key, value in now.items()):
+        recorded.setdefault("later", []).append(now)
+    commits = recorded.setdefault("stages", {}).setdefault(name, [])
+    if now["commit"] not in commits:
+        commits.append(now["commit"])
+    _write(file, recorded)
+
+
+@functools.cache  # what runs is the code that lay here when the process began, whatever came since
 def _versions() -> dict[str, str]:
+    """The commit ends with "-dirty" where the tree holds changes that are in none."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     here = Path(__file__).parent
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False).stdout
+    commit = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False).stdout
     return {
         "python": platform.python_version(),
         "keras": keras.__version__,
@@ -55,14 +71,6 @@ def _versions() -> dict[str, str]:
         "numpy": np.__version__,
         "commit": commit.strip() or "unknown",
     }
-
-
-def _note_versions(file: Path) -> None:
-    recorded, now = json.loads(file.read_text()), _versions()
-    last = recorded.get("later", [recorded])[-1]
-    if any(last.get(key) != value for key, value in now.items()):
-        recorded.setdefault("later", []).append(now)
-        _write(file, recorded)
 
 
 def _digest(weights: str) -> str | None:

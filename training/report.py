@@ -196,25 +196,40 @@ def _tested(recipe: Recipe, data: Data, folder: Path, source: str, fitted: Calib
 def _figures(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
     stated, rows = tested.stated, tested.rows
     told = np.array(probes.sources(tested.answers.features))
-    six = {"balanced_accuracy": evaluate.among(stated, rows, _PHONE_CODES)} if tested.source == "phone" else None
     return {
         **evaluate.figures(tested.answers.logits, rows, tested.fitted),
-        **({"six_classes": six} if six else {}),
+        **_six_classes(tested, stated),
         "subgroups": subgroups.figures(stated, rows, tested.soon),
         "gate": _gate(tested, probes, calibrations),
         "source_told_right": evaluate.share(told == tested.source, rows.patient.to_numpy()),
-        "source_unsaid": _unsaid(tested, told, calibrations),
+        "source_unsaid": unsaid(tested, told, calibrations),
     }
 
 
-def _unsaid(tested: Tested, told: np.ndarray, calibrations: dict[str, Calibration]) -> dict:
-    """The key figures where the sender does not say what took the photo: by the calibration of the source `told`."""
-    stated, soon = np.empty((len(told), len(CODES))), np.empty(len(told), bool)
+def unsaid(tested: Tested, told: np.ndarray, calibrations: dict[str, Calibration]) -> dict:
+    """The main figures where the sender does not say what took the photo: by the calibration of the source `told`.
+
+    Args:
+        tested: N test images of one source.
+        told: shape (N,), the source that the bundle's probe tells of each.
+        calibrations: for each source.
+
+    Returns:
+        As `evaluate.main_figures`; of phone photos "six_classes" too.
+    """
+    stated, in_set = np.empty((len(told), len(CODES))), np.empty((len(told), len(CODES)), bool)
+    soon = np.empty(len(told), bool)
     for source, fitted in calibrations.items():
         its = told == source
         stated[its] = probabilities(tested.answers.logits[its], fitted)
-        soon[its] = evaluate.reaches_soon(stated[its], fitted)
-    return evaluate.key_figures(stated, tested.rows, soon)
+        soon[its], in_set[its] = evaluate.reaches_soon(stated[its], fitted), evaluate.in_sets(stated[its], fitted)
+    return {**evaluate.main_figures(stated, tested.rows, soon, in_set), **_six_classes(tested, stated)}
+
+
+def _six_classes(tested: Tested, stated: np.ndarray) -> dict:
+    if tested.source != "phone":
+        return {}
+    return {"six_classes": {"balanced_accuracy": evaluate.among(stated, tested.rows, _PHONE_CODES)}}
 
 
 def _gate(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:

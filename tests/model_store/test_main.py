@@ -15,6 +15,7 @@ from model_store.bundle import available
 from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
+from model_store.prediction import SOURCES
 from model_store.quality import assess
 from tests.conftest import draw_lesion
 
@@ -70,6 +71,16 @@ def test_the_csv_holds_exactly_what_the_classifier_says(folder, tiny_bundle, tmp
     assert row["prediction_set"].split() == list(expected.prediction_set)
     assert float(row["ood_score"]) == expected.ood_score
     assert row["refusal"] == refusal(assess(photo), expected)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_source_that_is_said_decides_whose_calibration_every_photo_gets(folder, tiny_bundle, tmp_path, source):
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder, "--details", "--source", source) == 0
+    classifier, photo = Classifier.load(tiny_bundle), open_photo((folder / "ISIC_0000002.jpg").read_bytes())
+    by_name = {row["image"]: row for row in rows(tmp_path / "out.csv")}
+    assert {row["source"] for row in by_name.values()} == {source}
+    expected = classifier.classify(photo, source).probabilities.tolist()
+    assert [float(by_name["ISIC_0000002"][code]) for code in CODES] == pytest.approx(expected, abs=1e-6)
 
 
 def test_details_say_which_photo_is_refused_and_why(folder, tiny_bundle, tmp_path):

@@ -27,7 +27,17 @@ def test_the_shift_of_a_source_is_how_much_more_often_it_was_drawn_with_a_class(
     np.testing.assert_allclose(shift, expected)  # of DF nothing was learnt
 
 
-def test_without_logit_adjustment_or_photos_of_the_source_there_is_nothing_to_take_off(table):
-    assert not draws.source_shift(recipe(), table, "phone").any()
+def test_without_photos_of_the_source_a_balancing_loss_leaves_nothing_to_take_off(table):
     dermoscopy = table[table.kind == "dermoscopy"].reset_index(drop=True)
-    assert not draws.source_shift(recipe(logit_adjustment=True), dermoscopy, "phone").any()
+    for balancing in ({"logit_adjustment": True}, {"class_balanced_loss": True}):
+        assert not draws.source_shift(recipe(**balancing), dermoscopy, "phone").any()
+
+
+def test_a_loss_that_does_not_balance_leaves_the_shares_of_the_draws(table):
+    expected = np.zeros(8)
+    expected[[MEL, NV, DF]] = np.log([0.5, 0.5, 0.1])  # of DF, not drawn from phones, the share of all draws
+    np.testing.assert_allclose(draws.source_shift(recipe(), table, "phone"), expected)
+    expected[[MEL, NV, DF]] = np.log([0.2, 0.6, 0.2])
+    np.testing.assert_allclose(draws.source_shift(recipe(), table, "dermoscopy"), expected)
+    no_phones = table[table.kind == "dermoscopy"].reset_index(drop=True)
+    np.testing.assert_allclose(draws.source_shift(recipe(), no_phones, "phone"), expected)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training import fit, network, record
+from training import checkpoint, fit, network, record
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 from training.draws import validation_rows
 
@@ -66,6 +67,7 @@ def test_a_run_leaves_its_weights_its_history_and_what_made_it(small_network, da
     assert json.loads((tmp_path / "recipe.json").read_text())["seed"] == 0
     versions = json.loads((tmp_path / "versions.json").read_text())
     assert versions["keras"] == keras.__version__
+    assert versions["stages"] == {"first": [versions["commit"]], "second": [versions["commit"]]}
     assert versions["data"] == hashlib.sha256((tmp_path / "split.csv").read_bytes()).hexdigest()
     assert pd.read_csv(tmp_path / "split.csv").split.tolist() == data.table.split.tolist()
     assert not (tmp_path / "checkpoint").exists()
@@ -129,21 +131,52 @@ def test_a_folder_goes_on_when_a_field_with_a_default_came_to_recipes_since(smal
     assert fit.run(recipe, data, tmp_path, "random") == last
 
 
-def test_a_run_that_goes_on_elsewhere_says_where_and_from_no_other_file_of_the_same_name(tmp_path):
+def test_a_folder_goes_on_from_no_other_file_of_the_same_name(tmp_path):
     weights = tmp_path / "stage.weights.npz"
     weights.write_bytes(b"some")
-    record.start(RECIPE, str(weights), tmp_path)
-    record.start(RECIPE, str(weights), tmp_path)
-    versions = tmp_path / "versions.json"
-    began_with = json.loads(versions.read_text())
-    assert "later" not in began_with
-    versions.write_text(json.dumps({**began_with, "commit": "another"}))
     for _ in range(2):
         record.start(RECIPE, str(weights), tmp_path)
-    assert json.loads(versions.read_text())["later"] == [began_with]
     weights.write_bytes(b"others")
     with pytest.raises(ValueError, match="another recipe"):
         record.start(RECIPE, str(weights), tmp_path)
+
+
+def test_each_stage_says_which_commits_trained_it(tmp_path, monkeypatch):
+    def versions():
+        return json.loads((tmp_path / "versions.json").read_text())
+
+    before = {"keras": "3", "commit": "one"}  # as a run of before this was recorded has it
+    (tmp_path / "versions.json").write_text(json.dumps({**before, "data": "some"}))
+    for stage, commit in (("first", "one"), ("second", "one"), ("second", "two-dirty"), ("third", "two-dirty")):
+        monkeypatch.setattr(record, "_versions", lambda commit=commit: {"keras": "3", "commit": commit})
+        record.stage(stage, tmp_path)
+    assert versions() == {
+        **before,
+        "data": "some",
+        "later": [{"keras": "3", "commit": "two-dirty"}],
+        "stages": {"first": ["one"], "second": ["one", "two-dirty"], "third": ["two-dirty"]},
+    }
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
+def test_a_commit_says_whether_the_tree_held_changes_that_are_not_in_it(tmp_path, monkeypatch):
+    def git(*arguments):
+        settings = ("user.name=a", "user.email=a@example.org", "commit.gpgsign=false", "tag.gpgsign=false")
+        command = ["git", *(part for setting in settings for part in ("-c", setting)), *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    file = tmp_path / "record.py"
+    file.write_text("as it was committed")
+    git("init")
+    git("add", ".")
+    git("commit", "--message=some")
+    git("tag", "--annotate", "v1", "--message=a tag is no commit")
+    monkeypatch.setattr(record, "__file__", str(file))
+    commit = git("rev-parse", "HEAD")
+    assert record._versions.__wrapped__()["commit"] == commit
+    file.write_text("as it runs")
+    assert record._versions.__wrapped__()["commit"] == f"{commit}-dirty"
 
 
 def test_weights_of_a_run_whose_training_images_test_here_are_refused(small_network, data, tmp_path):
@@ -224,6 +257,19 @@ def test_a_run_ends_with_the_mean_of_the_stages_that_were_chosen_since(small_net
     for ours, one, other in zip(mean, a, c, strict=True):
         expected = (one + other) / 2 if one.dtype.kind == "f" else other
         np.testing.assert_allclose(ours, expected, rtol=1e-6)
+
+
+def test_a_mean_follows_a_stage_that_was_trained_again(small_network, data, tmp_path):
+    stages = tuple(Stage(name, 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-2) for name in "ab")
+    recipe = dataclasses.replace(RECIPE, stages=stages, average=("a", "b"))
+    last = fit.run(recipe, data, tmp_path, "random")
+    before = _arrays(last)
+    # As if it had been deleted and trained again.
+    checkpoint.save_arrays(tmp_path / "b.weights.npz", _arrays(tmp_path / "a.weights.npz"))
+    fit.run(recipe, data, tmp_path, "random")
+    for ours, one in zip(_arrays(last), _arrays(tmp_path / "a.weights.npz"), strict=True):
+        np.testing.assert_array_equal(ours, one)
+    assert any((stale != ours).any() for ours, stale in zip(_arrays(last), before, strict=True))
 
 
 def test_a_stage_starts_from_the_mean_of_the_stages_that_it_names(small_network, data, tmp_path):

@@ -1,9 +1,11 @@
+import dataclasses
 import io
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+from model_store.preprocessing import FITS, InputSpec
 from training import image_facts, synthetic
 
 
@@ -56,7 +58,19 @@ def test_the_rim_and_the_mean_colour_are_those_of_the_pixels():
 def test_what_was_measured_is_not_measured_again(picture, tmp_path):
     (tmp_path / "a.jpg").write_bytes(_jpeg(picture, 90))
     pixels, readable = np.asarray(picture)[None], np.array([True])
-    first = image_facts.measure([str(tmp_path / "a.jpg")], pixels, readable, tmp_path / "facts.csv")
+    first = image_facts.measure([str(tmp_path / "a.jpg")], pixels, readable, InputSpec(), tmp_path)
     (tmp_path / "a.jpg").unlink()
-    again = image_facts.measure([str(tmp_path / "a.jpg")], pixels, readable, tmp_path / "facts.csv")
+    again = image_facts.measure([str(tmp_path / "a.jpg")], pixels, readable, InputSpec(), tmp_path)
     np.testing.assert_allclose(first, again)
+
+
+def test_images_that_are_prepared_otherwise_are_measured_anew(picture, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(_jpeg(picture, 90))
+    square, spec, readable = np.asarray(picture), InputSpec(), np.array([True])
+    for other, pixels in (
+        (spec, square),
+        (dataclasses.replace(spec, common_px=spec.common_px // 2), square[::2, ::2]),
+        (dataclasses.replace(spec, fit=next(fit for fit in FITS if fit != spec.fit)), square // 2),
+    ):
+        found = image_facts.measure([str(tmp_path / "a.jpg")], pixels[None], readable, other, tmp_path)
+        assert found.square_red[0] == pytest.approx(pixels[:, :, 0].mean())

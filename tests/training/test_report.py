@@ -1,7 +1,11 @@
+import dataclasses
+
+import numpy as np
 import pandas as pd
 import pytest
 
-from training import configs, report
+from training import configs, evaluate, report
+from training.features import Answers
 
 
 @pytest.fixture
@@ -30,3 +34,30 @@ def test_a_stage_that_ended_with_its_last_epoch_is_told_by_that_one(history):
 def test_an_unknown_image_is_named(data, tmp_path):
     with pytest.raises(ValueError, match="no such images in the data: ISIC_9999999"):
         report.predicted_against_actual(configs.load("smoke"), data, tmp_path, ["ISIC_9999999"])
+
+
+@pytest.fixture
+def phone_photos(rng, calibrations):
+    """Sixty test photos of the six diagnoses that phone photos show, answered well."""
+    labels = np.arange(60) % 6
+    rows = pd.DataFrame({"label": labels, "lesion": range(60), "patient": range(60)})
+    logits = rng.normal(0, 1, (60, 8)) + 2 * np.eye(8)[labels]
+    return report.Tested("phone", np.arange(60), rows, Answers(logits, np.empty((60, 0))), calibrations["phone"])
+
+
+def test_photos_of_unsaid_source_have_the_figures_of_the_others(phone_photos, calibrations):
+    said = evaluate.figures(phone_photos.answers.logits, phone_photos.rows, phone_photos.fitted)
+    told_right = report.unsaid(phone_photos, np.array(["phone"] * 60), calibrations)
+    six = told_right.pop("six_classes")
+    assert six["balanced_accuracy"]["value"] > 0.5
+    assert told_right.keys() >= {"melanoma_auc", "malignancy_sensitivity_at_specificity_70", "prediction_sets"}
+    assert told_right == {name: said[name] for name in told_right}
+
+
+def test_a_photo_of_unsaid_source_is_read_by_the_calibration_that_is_told(phone_photos, calibrations):
+    certain = dataclasses.replace(calibrations["dermoscopy"], set_thresholds=(2.0,) * 8)  # nothing is in such a set
+    told = np.array(["phone"] * 40 + ["dermoscopy"] * 20)
+    found = report.unsaid(phone_photos, told, {**calibrations, "dermoscopy": certain})
+    assert found["prediction_sets"]["empty"] == 20
+    all_by_phone = report.unsaid(phone_photos, np.array(["phone"] * 60), calibrations)
+    assert found["melanoma_auc"]["value"] != all_by_phone["melanoma_auc"]["value"]

@@ -45,6 +45,7 @@ def test_its_report_holds_the_figures_of_the_test_images(reproduced):
     assert set(answers["by_top_class"]) == set(CODES)
     accepted = figures["gate"]["accepted"]["images"]
     assert accepted + figures["gate"]["refused"] == figures["images"]
+    assert figures["source_unsaid"]["melanoma_auc"]["value"] is not None
     assert [row["stage"] for row in report["before_and_after"]] == ["head", "whole"]
 
 

@@ -154,6 +154,11 @@ class Recipe:
             raise ValueError(f"the run ends with the mean of {sorted(unknown)}, no stages of it")
 
     @property
+    def balances(self) -> bool:
+        """Whether the loss makes up for how often each class is drawn, so that the logits hold no class shares."""
+        return self.logit_adjustment or self.class_balanced_loss
+
+    @property
     def keeps_best(self) -> bool:
         """Whether a stage ends with the weights of its best epoch rather than its last."""
         return self.early_stopping_patience is not None or self.reduce_lr_patience is not None
