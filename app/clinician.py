@@ -12,7 +12,7 @@ from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.i18n import LANGUAGES
 from app.inference import ClientGone
-from app.uploads import MissingPhoto
+from app.uploads import FORM_S, MissingPhoto
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
@@ -21,7 +21,6 @@ blueprint = Blueprint("clinician", __name__, url_prefix=f"/<any({','.join(LANGUA
 
 LIMIT = 50  # photos of a series that the browser sends one by one
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
-FORM_S = 60  # for all photos of one form, which holds a thread meanwhile
 UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
 
 
