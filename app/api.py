@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request
 from flask_babel import gettext
 
-from app import openapi, problems
+from app import limits, openapi, problems
 from app.conditions import CONDITIONS
 from app.i18n import current_language
 from app.judging import judge
@@ -103,6 +103,7 @@ def answers() -> Response:
     _require_token()
     source = _source()
     photos, until = _photos(openapi.MAX_PHOTOS), time.monotonic() + FORM_S
+    limits.count_photos(len(photos))
     entries = [_entry(number, data, source, until) for number, data in enumerate(photos, start=1)]
     return jsonify(schema_version=openapi.SCHEMA_VERSION, answers=entries)
 
