@@ -197,12 +197,30 @@ def test_alerts_have_a_receiver():
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
 @pytest.mark.parametrize(
     "arguments",
-    [["check", "rules", "alerts.yml"], ["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]],
+    [
+        ["check", "rules", "alerts.yml"],
+        ["check", "config", "prometheus.yml"],
+        ["test", "rules", "alerts_test.yml"],
+        ["test", "rules", "alerts_weeks_test.yml"],
+    ],
     ids=" ".join,
 )
 def test_prometheus_itself_accepts_configuration_and_alerts_and_fires_them(arguments):
     result = subprocess.run(["promtool", *arguments], cwd=MONITORING, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("fires", [True, False])
+def test_a_test_of_the_alerts_lets_each_fire_and_each_be_quiet(fires):
+    tried = [
+        case
+        for path in MONITORING.glob("alerts_*test.yml")
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+        for case in group["alert_rule_test"]
+    ]
+    assert {case["alertname"] for case in tried if bool(case["exp_alerts"]) is fires} == {
+        rule["alert"] for rule in ALERTS
+    }
 
 
 def test_every_panel_of_the_dashboard_has_its_own_place():
