@@ -128,6 +128,11 @@ def test_every_make_target_that_a_document_names_exists():
         assert set(named) <= targets, path.name
 
 
+def test_an_audit_fails_where_a_package_could_not_be_asked_about():
+    (options,) = re.findall(r"^\t\$\(BIN\)/pip-audit (.+)$", MAKEFILE, re.MULTILINE)
+    assert "--strict" in options.split()
+
+
 def test_the_readme_opens_with_the_two_commands():
     commands = re.search(r"^## Two commands\n.*?```sh\n(.*?)```", README, re.MULTILINE | re.DOTALL).group(1)
     assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make serve", "make test"]
