@@ -30,7 +30,7 @@ lint: $(VENV)/.dev ## Check the code's style, and what serves for unsafe constru
 
 audit: $(VENV)/.dev ## Look for unsafe constructs, and for known weaknesses of the pinned packages (needs the internet).
 	$(BANDIT)
-	$(BIN)/pip-audit --require-hashes --disable-pip --requirement requirements.txt
+	$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements.txt
 
 sbom: $(VENV)/.dev ## Write what serving is made of into sbom.json (CycloneDX).
 	$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible \

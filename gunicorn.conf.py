@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from model_store import cpus
+
 LOG_FORMAT = os.environ.get("LOG_FORMAT", "text")
 
 bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
@@ -18,8 +20,9 @@ workers = 1
 worker_class = "gunicorn_worker.HardenedWorker"  # gthread, hardened against slow clients
 threads = int(os.environ.get("THREADS", "16"))
 preload_app = False
-# TensorFlow logs a missing GPU as an error; its real failures reach us as exceptions.
-raw_env = ["TF_CPP_MIN_LOG_LEVEL=3"]
+# TensorFlow logs a missing GPU as an error; its real failures reach us as exceptions. NumPy's OpenBLAS reads its number
+# once, when it is imported, and would else start a thread for each of the host's processors.
+raw_env = ["TF_CPP_MIN_LOG_LEVEL=3", f"OPENBLAS_NUM_THREADS={cpus.available()}"]
 
 timeout = 120  # seconds without a sign of life; loading and verifying the bundle on a busy machine is the longest
 graceful_timeout = 30  # seconds that requests under way get after SIGTERM

@@ -2,18 +2,19 @@
 
 import hashlib
 import hmac
+import time
 from dataclasses import dataclass
 
 from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request
 from flask_babel import gettext
 
-from app import openapi, problems
+from app import limits, openapi, problems
 from app.conditions import CONDITIONS
 from app.i18n import current_language
 from app.judging import judge
 from app.problems import PROBLEMS
 from app.results import Judged, judged
-from app.uploads import MissingPhoto
+from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
 from model_store.classes import CLASSES, LesionClass
 from model_store.errors import ModelStoreError, PhotoError
@@ -95,10 +96,15 @@ def answer() -> Response:
 
 @blueprint.post("/answers")
 def answers() -> Response:
-    """Answer several photos, one after the other; raises as `answer`, but a `PhotoError` becomes its photo's entry."""
+    """Answer several photos, one after the other, and as many as the time allows.
+
+    Raises as `answer`, but what is wrong with one photo becomes its entry.
+    """
     _require_token()
     source = _source()
-    entries = [_entry(number, data, source) for number, data in enumerate(_photos(openapi.MAX_PHOTOS), start=1)]
+    photos, until = _photos(openapi.MAX_PHOTOS), time.monotonic() + FORM_S
+    limits.count_photos(len(photos))
+    entries = [_entry(number, data, source, until) for number, data in enumerate(photos, start=1)]
     return jsonify(schema_version=openapi.SCHEMA_VERSION, answers=entries)
 
 
@@ -171,7 +177,9 @@ def _photos(most: int) -> list[bytes]:
     return [file.stream.read() for file in files]
 
 
-def _entry(number: int, data: bytes, source: str | None) -> dict:
+def _entry(number: int, data: bytes, source: str | None, until: float) -> dict:
+    if time.monotonic() > until:
+        return {"photo": number, "problem": problems.as_json("not_answered", {})}
     try:
         return {"photo": number, "answer": _answer_json(data, source)}
     except PhotoError as error:

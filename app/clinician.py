@@ -7,12 +7,22 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, current_app, render_template, request
 from flask_wtf.csrf import generate_csrf
 
-from app import archives, case_rows, cases, opened_photo, person_lesions, points_at_prevalence, problems, wording
+from app import (
+    archives,
+    case_rows,
+    cases,
+    limits,
+    opened_photo,
+    person_lesions,
+    points_at_prevalence,
+    problems,
+    wording,
+)
 from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.i18n import LANGUAGES
 from app.inference import ClientGone
-from app.uploads import MissingPhoto
+from app.uploads import FORM_S, MissingPhoto
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
@@ -21,7 +31,6 @@ blueprint = Blueprint("clinician", __name__, url_prefix=f"/<any({','.join(LANGUA
 
 LIMIT = 50  # photos of a series that the browser sends one by one
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
-FORM_S = 60  # for all photos of one form, which holds a thread meanwhile
 UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
 
 
@@ -87,6 +96,7 @@ def results() -> str:
     own_first = "own_first" in request.form
     if "case" in request.form or "failed" in request.form:
         return _series(_items(), _failed(), own_first)
+    limits.count_photos(min(_listed(), PLAIN_LIMIT))
     items, failures, until = [], [], time.monotonic() + FORM_S
     for name, content in _files():
         if len(items) + len(failures) >= PLAIN_LIMIT:
@@ -204,6 +214,12 @@ def lesion_pdf() -> Response:
     case = cases.unseal(request.form["case"])
     detail = cases.unseal_detail(request.form["detail"], case)
     return _download(pdf.lesion_pdf(case, detail), "application/pdf", "skin-check-lesion.pdf")
+
+
+def _listed() -> int:
+    """How many photos the form holds, those that its archives list among them, before any is unpacked."""
+    contents = [file.stream.getvalue() for file in request.files.getlist("photo") if file.filename]
+    return sum(archives.listed(data) if archives.is_archive(data) else 1 for data in contents)
 
 
 def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:

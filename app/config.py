@@ -97,8 +97,8 @@ class Config:
     rate_limit: str = _setting(
         "60 per minute",
         "RATE_LIMIT",
-        "How much one address may send, as `60 per minute; 600 per hour`; a mobile network may hide many people behind "
-        "one address. Empty: no limit.",
+        "How many photos one address may send, as `60 per minute; 600 per hour`; any other form counts as one. A "
+        "mobile network may hide many people behind one address. Empty: no limit.",
     )
     rate_limit_storage: str = _setting(
         "memory://",

@@ -7,7 +7,7 @@ import math
 import re
 import time
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app, g, request
 from flask_limiter import Limiter
 
 from app.config import Config
@@ -30,7 +30,7 @@ def init_app(app: Flask, config: Config) -> None:
     if not in_redis:
         app.extensions["clock_offset"] = _clock_offset()
         app.before_request(_forget_after_a_jump_of_the_clock)
-    app.extensions["limiter"] = Limiter(
+    limiter = app.extensions["limiter"] = Limiter(
         client_key,
         app=app,
         enabled=bool(config.rate_limit),
@@ -43,6 +43,20 @@ def init_app(app: Flask, config: Config) -> None:
         in_memory_fallback_enabled=in_redis,
         key_prefix="skin-check",
     )
+    # In the same bucket as the requests themselves, whose scope the library calls so.
+    count_more = limiter.shared_limit(config.rate_limit, "global", cost=lambda: g.more_photos, override_defaults=False)
+    app.extensions["count_more_photos"] = count_more(lambda: None)
+
+
+def count_photos(photos: int) -> None:
+    """Let a request with several photos count as so many: the first was counted with the request itself.
+
+    Raises:
+        RateLimitExceeded: its client has not so many left.
+    """
+    if photos > 1:
+        g.more_photos = photos - 1
+        current_app.extensions["count_more_photos"]()
 
 
 def _clock_offset() -> float:

@@ -2,6 +2,7 @@
 
 from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
+from app.uploads import FORM_S
 from model_store.classes import CODES
 from model_store.prediction import SOURCES
 from model_store.quality import LIMITS
@@ -63,7 +64,8 @@ def _answers_operation(limit_mb: int) -> dict:
         "operationId": "answers",
         "summary": "Answer several photos",
         "description": f"Up to {MAX_PHOTOS} photos, together up to {limit_mb} MB. Each gets its answer or its problem, "
-        "in the order sent; one that is no photo does not spoil the others.",
+        f"in the order sent; one that is no photo does not spoil the others. After {FORM_S} seconds the rest get the "
+        "problem not_answered: send them again.",
         "requestBody": _form({"photo": photos}, ["photo"]),
         "responses": {
             "200": _json_of("Answers", "An entry for each photo."),

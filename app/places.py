@@ -8,12 +8,13 @@ import contextlib
 import math
 import socket
 import threading
+import time
 from collections.abc import Iterator
 
 from flask import Flask, current_app, g, request
 
 from app.config import Config
-from app.inference import Overloaded
+from app.inference import LOOK_S, ClientGone, Overloaded
 
 SMALL_BYTES = 100_000  # an answer shown again, or a form without a file
 _TCP_ESTABLISHED = 1
@@ -55,15 +56,25 @@ def decoding() -> Iterator[None]:
 
     Raises:
         Overloaded: all upload places are taken, or no place for decoding became free within the deadline.
+        ClientGone: nobody waits for the answer any more.
     """
     _take_upload_place()
     places = current_app.extensions["decoding_places"]
-    if not places.acquire(timeout=current_app.extensions["config"].deadline_s):
-        raise Overloaded(_seconds_to_wait())
+    _wait_for(places)
     try:
         yield
     finally:
         places.release()
+
+
+def _wait_for(places: threading.BoundedSemaphore) -> None:
+    until = time.monotonic() + current_app.extensions["config"].deadline_s
+    while (left_s := until - time.monotonic()) > 0:
+        if places.acquire(timeout=min(LOOK_S, left_s)):
+            return
+        if not client_is_there():
+            raise ClientGone()
+    raise Overloaded(_seconds_to_wait())
 
 
 def client_is_there() -> bool:

@@ -182,6 +182,7 @@ _CODE_OF_STATUS = {
     401: "token_wrong", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests",
 }  # fmt: skip
 
+FAULTS_OF_OURS = tuple(code for code, problem in PROBLEMS.items() if problem.status >= 500)
 _FAULTS_OF_A_PHOTO = {413, 415, 422}
 
 

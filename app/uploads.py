@@ -8,6 +8,7 @@ from model_store.errors import ModelStoreError
 
 # Beside the photo a form holds a few short fields; an answer shown again holds its sealed photo of 380 x 380 pixels.
 FORM_FIELDS_BYTES = 1_000_000
+FORM_S = 60  # for all photos of one form, which holds a thread meanwhile
 MAX_FORM_PARTS = 300  # a clinician's table of 50 photos, with a handful of fields for each
 
 

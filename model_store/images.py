@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+import pillow_heif
+from PIL import AvifImagePlugin, ExifTags, Image, ImageCms
 from PIL.AvifImagePlugin import AvifImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -19,8 +20,11 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
-from model_store import dicom
+from model_store import cpus, dicom
 from model_store.errors import PhotoError
+
+# Left alone, one takes the host's processors and the other four, whatever the container's quota.
+AvifImagePlugin.DEFAULT_MAX_THREADS = pillow_heif.options.DECODE_THREADS = cpus.available()
 
 LIMIT_MEGAPIXELS = 50  # the largest phone sensors in wide use store 48 or 50 megapixels
 # Their decoders hold several copies of the whole picture; at these sizes they need as much memory as a PNG of 50.
@@ -36,6 +40,8 @@ _BAND_ROWS = 64  # a large photo is scaled down in bands of so many rows, since 
 
 # An encoder writes about ten scans; thousands of them, each over the whole picture, would decode for minutes.
 _LIMIT_JPEG_SCANS = 100
+# Each scan goes over every pixel again: 16 of them over 50 megapixels, or 66 over 12, take about a second.
+_LIMIT_SCANNED_MEGAPIXELS = 800
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 # Every marker with a length, and the end. FF 00 is data; FF 01 and FF D0 to D8 stand alone (ITU-T T.81, table B.1).
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
@@ -85,8 +91,8 @@ def open_photo(data: bytes) -> Photo:
 
     Raises:
         PhotoError: `empty_file`; `unsupported_format` (none of the six); `image_too_large` (more than
-            `limit_megapixels`, told from the header); `image_too_small` (a side below `limit_px`); `damaged_image`
-            (cut off, or not what its header says).
+            `limit_megapixels`, told from the header; fewer for a JPEG of unusually many scans); `image_too_small` (a
+            side below `limit_px`); `damaged_image` (cut off, or not what its header says).
     """
     notes: list[str] = []
     with _read_header(data, notes) as image:
@@ -131,14 +137,24 @@ def _read_header(data: bytes, notes: list[str]) -> Image.Image:
     decoder = _decoder(data)
     if decoder is None:
         raise PhotoError("unsupported_format")
-    if decoder is JpegImageFile and _jpeg_scans(data) > _LIMIT_JPEG_SCANS:
-        raise PhotoError("damaged_image")
     try:
-        return decoder(io.BytesIO(data))
+        image = decoder(io.BytesIO(data))
     except Image.DecompressionBombError as error:
         raise PhotoError("image_too_large", limit_megapixels=LIMIT_MEGAPIXELS) from error
     except Exception as error:  # on hostile bytes a decoder raises whatever comes
         raise PhotoError("damaged_image") from error
+    if decoder is JpegImageFile:
+        _check_scans(_jpeg_scans(data), image.size)
+    return image
+
+
+def _check_scans(scans: int, size: tuple[int, int]) -> None:
+    if scans > _LIMIT_JPEG_SCANS:
+        raise PhotoError("damaged_image")
+    width, height = size
+    if scans * width * height > _LIMIT_SCANNED_MEGAPIXELS * 1_000_000:
+        limit = min(LIMIT_MEGAPIXELS, _LIMIT_SCANNED_MEGAPIXELS // scans)
+        raise PhotoError("image_too_large", limit_megapixels=limit)
 
 
 def _jpeg_scans(data: bytes) -> int:

@@ -101,6 +101,54 @@ def test_with_compose_the_site_is_reached_through_the_proxy_alone_and_writes_not
     assert services["site"]["cap_drop"] == ["ALL"]
 
 
+def test_with_compose_nothing_leaves_the_site_s_network():
+    services, networks = COMPOSE["services"], COMPOSE["networks"]
+    for name in ("site", "redis", "prometheus"):
+        assert [networks[network]["internal"] for network in services[name]["networks"]] == [True], name
+    for name in ("proxy", "grafana"):  # Docker publishes no port from an internal network
+        assert "outside" in services[name]["networks"]
+    assert not (networks["outside"] or {}).get("internal")
+
+
+def test_with_compose_uploads_take_a_bounded_part_of_the_machine_s_memory():
+    assert {"mem_limit"} <= COMPOSE["services"]["site"].keys() & COMPOSE["services"]["proxy"].keys()
+
+
+def test_with_compose_a_password_of_grafana_outlives_its_container():
+    kept = [mount.split(":") for mount in COMPOSE["services"]["grafana"]["volumes"]]
+    assert [source in COMPOSE["volumes"] for source, target, *_ in kept if target == "/var/lib/grafana"] == [True]
+
+
+def test_every_deployment_asks_who_runs_the_site_and_where_people_turn_to():
+    example = (DEPLOY / "compose" / "site.env.example").read_text(encoding="utf-8")
+    asked = {"SKIN_OPERATOR", *(f"SKIN_WHERE_TO_TURN_{language}" for language in ("KK", "RU", "EN"))}
+    assert asked <= manifest("ConfigMap")["data"].keys()
+    assert asked <= set(re.findall(r"^(SKIN_\w+)=", example, re.MULTILINE))
+
+
+def kubernetes_guide() -> str:
+    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    return re.search(r"^## With Kubernetes\n(.*?)^## ", guide, re.MULTILINE | re.DOTALL).group(1)
+
+
+def test_the_guide_makes_every_namespace_secret_and_chart_s_repository_before_it_is_used():
+    guide = kubernetes_guide()
+    made = set(re.findall(r"create namespace (\S+)", guide)) | set(
+        re.findall(r"--namespace (\S+) --create-namespace", guide)
+    )
+    needed = {m["metadata"]["namespace"] for m in MANIFESTS} | set(re.findall(r"--namespace (\S+)", guide))
+    admitted = {
+        peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"]
+        for rule in manifest("NetworkPolicy")["spec"]["ingress"]
+        for peer in rule["from"]
+    }
+    assert needed | admitted <= made
+    secrets = {tls["secretName"] for tls in manifest("Ingress")["spec"]["tls"]} | {"site"}
+    assert secrets == set(re.findall(r"create secret \w+ (\S+)", guide))
+    charts = set(re.findall(r"upgrade --install \S+ ([\w-]+)/", guide))
+    assert charts == set(re.findall(r"helm repo add (\S+) https://", guide))
+
+
 def test_every_file_that_compose_mounts_exists():
     for service in COMPOSE["services"].values():
         for mount in service.get("volumes", []):
@@ -163,6 +211,11 @@ def test_an_ingress_keeps_every_upload_in_memory():
     assert len(sizes) == 1
 
 
+def test_an_ingress_limits_what_one_address_may_hold():
+    annotations = manifest("Ingress")["metadata"]["annotations"]
+    assert 0 < int(annotations["nginx.ingress.kubernetes.io/limit-connections"]) <= 50
+
+
 def scraped_in_kubernetes() -> list[dict]:
     values = yaml.safe_load((MONITORING / "prometheus-kubernetes.yml").read_text(encoding="utf-8"))
     return yaml.safe_load(values["extraScrapeConfigs"])
@@ -197,12 +250,30 @@ def test_alerts_have_a_receiver():
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
 @pytest.mark.parametrize(
     "arguments",
-    [["check", "rules", "alerts.yml"], ["check", "config", "prometheus.yml"], ["test", "rules", "alerts_test.yml"]],
+    [
+        ["check", "rules", "alerts.yml"],
+        ["check", "config", "prometheus.yml"],
+        ["test", "rules", "alerts_test.yml"],
+        ["test", "rules", "alerts_weeks_test.yml"],
+    ],
     ids=" ".join,
 )
 def test_prometheus_itself_accepts_configuration_and_alerts_and_fires_them(arguments):
     result = subprocess.run(["promtool", *arguments], cwd=MONITORING, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("fires", [True, False])
+def test_a_test_of_the_alerts_lets_each_fire_and_each_be_quiet(fires):
+    tried = [
+        case
+        for path in MONITORING.glob("alerts_*test.yml")
+        for group in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+        for case in group["alert_rule_test"]
+    ]
+    assert {case["alertname"] for case in tried if bool(case["exp_alerts"]) is fires} == {
+        rule["alert"] for rule in ALERTS
+    }
 
 
 def test_every_panel_of_the_dashboard_has_its_own_place():

@@ -89,7 +89,8 @@ def sizing_rows() -> list[str]:
         f"| processors | {bench['cpus']} ({bench['processor']}) |",
         f"| from start to ready, the network converted before | {bench['ready_s']:.1f} s |",
         f"| a photo of 1 megapixel; of 12 | {one:.0f} ms; {twelve:.0f} ms |",
-        f"| photos a second with 1 client; with 8 | {per_second['1']:.0f}; {per_second['8']:.0f} |",
+        f"| photos a second that the served site answers with 1 client; with 8 "
+        f"| {per_second['1']:.0f}; {per_second['8']:.0f} |",
         f"| containers for 100 photos in the busiest second | {math.ceil(100 / per_second['8']) + 1} |",
         f"| with {load['clients']} clients at once: half are answered in; 99 of 100 in "
         f"| {load['answered_p50_s']:.2f} s; {load['answered_p99_s']:.2f} s |",
@@ -126,6 +127,11 @@ def test_every_make_target_that_a_document_names_exists():
         text = path.read_text(encoding="utf-8")
         named = re.findall(r"(?:^|`)(?:\w+=\S+ )?make ([a-z-]+)", text, re.MULTILINE)
         assert set(named) <= targets, path.name
+
+
+def test_an_audit_fails_where_a_package_could_not_be_asked_about():
+    (options,) = re.findall(r"^\t\$\(BIN\)/pip-audit (.+)$", MAKEFILE, re.MULTILINE)
+    assert "--strict" in options.split()
 
 
 def test_the_readme_opens_with_the_two_commands():

@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+from types import SimpleNamespace
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -12,6 +13,7 @@ from PIL import Image
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
+from app import api
 from model_store.classes import CODES
 from tests.app.conftest import STRANGE, URGENT, WATCH, encode
 
@@ -87,6 +89,18 @@ def test_of_several_photos_each_gets_its_answer_or_its_problem(make_app, photo):
     assert [entry["photo"] for entry in entries] == [1, 2, 3, 4]
     assert ["answer" in entry for entry in entries] == [True, False, False, True]
     assert [entries[i]["problem"]["code"] for i in (1, 2)] == ["unsupported_format", "image_too_small"]
+
+
+def test_photos_that_are_not_reached_in_time_are_named_and_the_others_answered(make_app, photo, monkeypatch):
+    client = make_app(answering=WATCH).test_client()
+    clock = iter([0, 0, api.FORM_S + 1])  # at the start, before the first photo, before the second
+    monkeypatch.setattr(api, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    answer = post(client, photo, photo, path="/api/v1/answers")
+    assert answer.status_code == 200
+    schema(client, "Answers").validate(answer.json)
+    first, second = answer.json["answers"]
+    assert "answer" in first
+    assert second["problem"]["code"] == "not_answered"
 
 
 @pytest.mark.parametrize(

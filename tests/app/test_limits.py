@@ -13,6 +13,8 @@ import redis
 from app.limits import client_key
 from tests.app.conftest import WATCH, send
 from tests.app.test_api import post
+from tests.app.test_archives import packed
+from tests.app.test_clinician import send_files
 
 FEW = "3 per minute"
 
@@ -28,6 +30,33 @@ def test_after_its_share_an_address_is_told_when_to_come_again(make_app, photo):
     assert answer.json["code"] == "too_many_requests"
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
     assert answer.json["seconds"] == int(answer.headers["Retry-After"])
+
+
+def test_each_photo_of_a_request_counts(make_app):
+    client = make_app(answering=WATCH, rate_limit="10 per minute").test_client()
+    several = "/api/v1/answers"
+    answers = [post(client, *[b""] * photos, path=several).status_code for photos in (4, 5, 1)]
+    assert answers == [200] * 3
+    assert post(client, b"", path=several).status_code == 429
+
+
+def test_a_request_with_more_photos_than_are_left_is_told_when_to_come_again(make_app):
+    client = make_app(answering=WATCH, rate_limit="10 per minute").test_client()
+    answer = post(client, *[b""] * 11, path="/api/v1/answers")
+    assert (answer.status_code, answer.json["code"]) == (429, "too_many_requests")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+
+
+def test_each_photo_of_a_clinicians_form_counts(make_app):
+    client = make_app(answering=WATCH, rate_limit="10 per minute").test_client()
+    files = {f"{number}.jpg": b"no photo" for number in range(5)}
+    assert [send_files(client, files).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_each_photo_of_an_archive_counts_up_to_those_that_are_answered(make_app):
+    client = make_app(answering=WATCH, rate_limit="30 per minute").test_client()
+    archives = [packed({f"{number}.jpg": b"no photo" for number in range(photos)}) for photos in (50, 10, 1)]
+    assert [send_files(client, {"all.zip": archive}).status_code for archive in archives] == [200, 200, 429]
 
 
 def test_a_visitor_gets_the_same_as_a_page_before_the_photo_is_looked_at(make_app, photo):
@@ -128,6 +157,17 @@ def redis_server(tmp_path):
     server = RedisServer(tmp_path)
     yield server
     server.stop()
+
+
+def test_several_containers_count_photos_together_in_redis_and_each_for_itself_without_it(make_app, redis_server):
+    sites = [
+        make_app(answering=WATCH, rate_limit="10 per minute", rate_limit_storage=redis_server.url).test_client()
+        for _ in range(2)
+    ]
+    many = {"path": "/api/v1/answers"}
+    assert [post(site, *[b""] * 5, **many).status_code for site in (*sites, sites[0])] == [200, 200, 429]
+    redis_server.stop()
+    assert [post(sites[0], *[b""] * 5, **many).status_code for _ in range(3)] == [200, 200, 429]
 
 
 def test_several_containers_count_together_in_redis_and_redis_forgets(make_app, redis_server):

@@ -63,6 +63,13 @@ def test_a_problem_is_counted_by_its_code(make_app):
     assert seen["skin_requests_total{outcome=not_found,view=none}"] == 1
 
 
+def test_the_first_failure_of_a_view_is_an_increase_from_zero(make_app):
+    seen = samples(make_app(answering=URGENT).test_client())
+    for outcome in ("internal_error", "engine_failed", "deadline_exceeded", "overloaded"):
+        for view in ("patient.result", "api.answer", "clinician.photo"):
+            assert seen[f"skin_requests_total{{outcome={outcome},view={view}}}"] == 0
+
+
 def test_the_queue_and_the_model_are_told(make_app):
     client = make_app(answering=URGENT, queue_length=5).test_client()
     seen = samples(client)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app import judging, places
-from app.inference import Overloaded
+from app.inference import ClientGone, Overloaded
 from tests.app.conftest import WATCH, send
 
 
@@ -81,6 +81,14 @@ def test_who_waits_too_long_for_decoding_is_refused(make_app):
     app = make_app(answering=WATCH, decoding=1, deadline_s=0.1)
     with app.test_request_context("/en/"), places.decoding(), pytest.raises(Overloaded), places.decoding():
         pass
+
+
+def test_who_hangs_up_while_waiting_for_decoding_waits_no_longer(make_app, monkeypatch):
+    app = make_app(answering=WATCH, decoding=1, deadline_s=600)
+    monkeypatch.setattr(places, "client_is_there", lambda: False)
+    with app.test_request_context("/en/"), places.decoding(), pytest.raises(ClientGone), places.decoding():
+        pass
+    assert free(app, "decoding_places") == 1
 
 
 def test_a_client_counts_as_there_where_it_cannot_be_told(app):

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from benchmarks.__main__ import LIMITS, RESULTS, is_within, table
+from model_store import bundle
 
 KEYS = {
     "engine_over_direct", "request_1mp_over_network", "request_12mp_over_network", "throughput_8_over_direct",
@@ -12,11 +13,23 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_the_recorded_results_hold_every_figure_that_has_a_limit():
+# Recorded, and not as fast as was asked for. One that keeps its limit again has to leave this list.
+EXPECTED_MISSES = {"speedup_over_keras_predict"}
+
+
+def test_the_recorded_results_keep_every_limit_but_those_that_are_named():
     results = json.loads(RESULTS.read_text())
     assert LIMITS.keys() == KEYS
-    for key in KEYS:
-        assert results[key] > 0
+    assert {key for key in KEYS if not is_within(key, results[key])} == EXPECTED_MISSES
+
+
+def test_the_recorded_results_are_those_of_the_bundle_that_is_served():
+    results, served = json.loads(RESULTS.read_text()), bundle.read(bundle.find())
+    assert (results["bundle"], results["bundle_id"]) == (f"{served.name}/{served.version}", served.id)
+
+
+def test_the_recorded_results_hold_every_number_of_clients():
+    results = json.loads(RESULTS.read_text())
     assert set(results["throughput"]) == set(results["site_throughput"]) == {"1", "2", "4", "8", "16"}
 
 

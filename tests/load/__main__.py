@@ -28,12 +28,11 @@ import requests  # noqa: E402
 from locust import HttpUser, task  # noqa: E402
 from locust.env import Environment  # noqa: E402
 
-from tests.load import photos  # noqa: E402
+from tests.load import figures, photos  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 PATH = "/api/v1/answer"
 WARM_UP = 0.1  # of all requests; memory is measured from then on
-LIMIT_GROWTH = 0.05
 # Photos that are computed together are rounded otherwise than alone, by the engine's 8 bits of bfloat16.
 TOLERANCE = 0.02
 # A refused visitor comes again after this; the site asks for more, but this is a test of its strength.
@@ -146,25 +145,18 @@ def resident_mb(server: subprocess.Popen) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def percentile(seconds: list[float], share: float) -> float | None:
-    """The time within which that share was answered; none without answers."""
-    return round(sorted(seconds)[min(len(seconds) - 1, int(share * len(seconds)))], 3) if seconds else None
-
-
 def run(url: str, server: subprocess.Popen, record: Record, clients: int, seconds: float) -> dict:
     """Let the clients ask until the wanted number of requests is done, or the time is over; the figures."""
     environment = Environment(user_classes=[visitor(record)], host=url)
     runner = environment.create_local_runner()
-    started, warm, samples = time.monotonic(), None, []
+    started, samples = time.monotonic(), []
     runner.start(clients, spawn_rate=clients)
     while record.done < record.wanted and time.monotonic() - started < seconds and server.poll() is None:
         gevent.sleep(1)
-        samples.append(resident_mb(server))
-        if warm is None and record.done >= WARM_UP * record.wanted:
-            warm, samples = max(samples), []
+        if record.done >= WARM_UP * record.wanted:
+            samples.append(resident_mb(server))
     took = time.monotonic() - started
     runner.quit()
-    end = sum(samples[-10:]) / len(samples[-10:]) if samples else None
     return {
         "requests": record.done,
         "requests_wanted": record.wanted,
@@ -173,12 +165,10 @@ def run(url: str, server: subprocess.Popen, record: Record, clients: int, second
         "statuses": dict(record.statuses),
         "wrong_answers": len(record.wrong),
         "largest_probability_difference": record.largest_difference,
-        "answered_p50_s": percentile(record.answered_s, 0.5),
-        "answered_p99_s": percentile(record.answered_s, 0.99),
-        "refused_p99_s": percentile(record.refused_s, 0.99),
-        "resident_after_warm_up_mb": warm and round(warm),
-        "resident_at_end_mb": end and round(end),
-        "memory_growth": warm and end and round(end / warm - 1, 4),
+        "answered_p50_s": figures.percentile(record.answered_s, 0.5),
+        "answered_p99_s": figures.percentile(record.answered_s, 0.99),
+        "refused_p99_s": figures.percentile(record.refused_s, 0.99),
+        **figures.growth(samples),
     }
 
 
@@ -195,38 +185,26 @@ def main() -> int:
             files = {**photos.good(), **photos.bad()}
             alone = {name: (data, read(requests.post(url + PATH, files={"photo": (name, data)}, timeout=120)))
                      for name, data in files.items()}  # fmt: skip
+            served = requests.get(url + "/readyz", timeout=120).json()
             record = Record(alone, arguments.requests)
-            figures = run(url, server, record, arguments.clients, arguments.seconds)
+            measured = run(url, server, record, arguments.clients, arguments.seconds)
         finally:
             server.terminate()
             status = server.wait(timeout=120)
-    figures = {
+    results = {
         "date": datetime.date.today().isoformat(),
+        "bundle": f"{served['bundle']}/{served['version']}",
+        "bundle_id": served["bundle_id"],
         "processors": os.cpu_count(),
-        **figures,
+        **measured,
         "exit_status": status,
     }
-    complaints = record.wrong[:20] + judge(figures)
+    complaints = record.wrong[:20] + figures.judge(results)
     arguments.out.parent.mkdir(exist_ok=True)
-    arguments.out.write_text(json.dumps(figures, indent=2) + "\n")
-    print(json.dumps(figures, indent=2))
+    arguments.out.write_text(json.dumps(results, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
     print("\n".join(complaints) or "No mistake of the site, no wrong answer, no growing memory.")
     return 1 if complaints else 0
-
-
-def judge(figures: dict) -> list[str]:
-    """What is not as it should be, a sentence each."""
-    complaints = []
-    strange = {status: n for status, n in figures["statuses"].items() if status not in ("200", "415", "422", "503")}
-    if strange:
-        complaints.append(f"answers with a status that nothing sent calls for: {strange}")
-    if not figures["statuses"].get("200"):
-        complaints.append("nothing was answered")
-    if figures["memory_growth"] is not None and figures["memory_growth"] > LIMIT_GROWTH:
-        complaints.append(f"memory grew by {figures['memory_growth']:.1%}")
-    if figures["exit_status"] != 0:
-        complaints.append(f"the server ended with status {figures['exit_status']}")
-    return complaints
 
 
 if __name__ == "__main__":

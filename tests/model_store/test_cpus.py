@@ -1,8 +1,13 @@
 import os
+import runpy
+from pathlib import Path
 
+import pillow_heif
 import pytest
 
-from model_store import cpus
+from model_store import cpus, images
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
@@ -66,6 +71,12 @@ def test_version_1_has_its_own_files(machine):
 )  # fmt: skip
 def test_without_a_quota_the_affinity_counts(machine, files):
     assert cpus.available(machine(files)) == 8
+
+
+def test_every_library_that_starts_threads_of_its_own_is_told():
+    assert images.AvifImagePlugin.DEFAULT_MAX_THREADS == pillow_heif.options.DECODE_THREADS == cpus.available()
+    served = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    assert f"OPENBLAS_NUM_THREADS={cpus.available()}" in served["raw_env"]
 
 
 def test_here_it_is_at_most_what_the_machine_has():

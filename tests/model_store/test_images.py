@@ -300,6 +300,22 @@ def test_a_jpeg_with_thousands_of_scans_is_refused_before_decoding(scene):
     assert open_photo(data[:-2] + last_scan * 5 + b"\xff\xd9").rgb.shape == (90, 120, 3)
 
 
+@pytest.fixture(scope="module")
+def large_progressive() -> bytes:
+    """A progressive JPEG of 48 megapixels, as the largest phone sensors store; 10 scans."""
+    return encode(Image.new("RGB", (8000, 6000), (200, 150, 120)), "JPEG", progressive=True)
+
+
+def test_many_scans_over_many_pixels_are_refused_before_decoding(large_progressive):
+    last_scan = large_progressive[large_progressive.rindex(b"\xff\xda") : -2]
+    error = refusal(large_progressive[:-2] + last_scan * 15 + b"\xff\xd9")
+    assert (error.code, error.details) == ("image_too_large", {"limit_megapixels": 32})
+
+
+def test_a_progressive_photo_of_the_largest_phones_is_read(large_progressive):
+    assert open_photo(large_progressive).notes == ("scaled_down",)
+
+
 def test_scans_behind_a_marker_without_a_length_are_counted(scene):
     data = encode(scene, "JPEG", progressive=True)
     last_scan = data[data.rindex(b"\xff\xda") : -2]
