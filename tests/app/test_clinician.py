@@ -288,7 +288,7 @@ def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_clien
     assert overlays[0] != overlays[1]
     assert "not why" in text_of(top.text)
     assert all(f"{code}: logit, probability" in text_of(top.text) for code in CODES)
-    assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis), 0.300000" in (
+    assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis); 0.300000" in (
         text_of(top.text)
     )
 
@@ -418,6 +418,17 @@ def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, p
     for name, fragment in {"by script": row, "again": again}.items():
         assert f'<tr role="row" id="photo-1" data-ai-generated="true" data-model="{model}"' in fragment, name
     assert '<meta name="ai-generated"' not in client.get(URL).text
+
+
+@pytest.mark.parametrize(("language", "number"), [("en", "0.300000"), ("ru", "0,300000"), ("kk", "0,300000")])
+def test_every_number_of_an_opened_photo_is_written_as_the_language_has_it(make_client, photos, language, number):
+    client = make_client()
+    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
+    page = post(client, f"/{language}/clinician/open", ("case", carried["case"]), ("detail", carried["detail"])).text
+    numbers = text_of(re.search(r'class="facts numbers">(.*?)</dl>', page, re.DOTALL).group(1))
+    assert f"; {number}" in numbers
+    wrong = r"\d,\d" if language == "en" else r"\d\.\d{3}"
+    assert not re.search(wrong, numbers)
 
 
 def test_two_lesions_are_too_few_and_the_page_says_how_many_are_needed(tiny_client, photos):
