@@ -75,6 +75,7 @@ class SeriesPage:
     shown: str
     research: bool
     summary: case_rows.Summary
+    model: str
     csrf: str
 
 
@@ -299,7 +300,12 @@ def _number(field: str = "number") -> int:
 def _row(item: Item) -> str:
     own_first = "own_first" in request.form
     return render_template(
-        "clinician/_row.html", row=case_rows.row(item, own_first), csrf=generate_csrf(), answers=_answers(), shown="all"
+        "clinician/_row.html",
+        row=case_rows.row(item, own_first),
+        csrf=generate_csrf(),
+        answers=_answers(),
+        shown="all",
+        model=case_rows.model_name(),
     )
 
 
@@ -325,6 +331,7 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
         shown=shown,
         research=bool(current_app.extensions["ground_truth"]),
         summary=case_rows.summary([(row.top, row.own, row.truth) for row in rows], len(told)),
+        model=case_rows.model_name(),
         csrf=generate_csrf(),
     )
     return render_template("clinician/series.html", page=page)

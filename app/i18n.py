@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -69,11 +69,15 @@ def current_language() -> str:
 
     In this order:
     1. the first part of the path, where it is one of ours (`/kk/...`), also when the rest of the path is unknown;
-    2. what the browser asks for in Accept-Language;
-    3. English.
+    2. `?lang=`, with which the pages in a language lead to one whose address has none;
+    3. what the browser asks for in Accept-Language;
+    4. English.
     """
-    first = request.path.split("/", 2)[1]
-    return first if first in LANGUAGES else best_language(request.accept_languages, tuple(LANGUAGES))
+    first, _ = _parts_of_path()
+    for said in (first, request.args.get("lang")):
+        if said in LANGUAGES:
+            return said
+    return best_language(request.accept_languages, tuple(LANGUAGES))
 
 
 def best_language(accepted: LanguageAccept, offered: tuple[str, ...]) -> str:
@@ -98,11 +102,22 @@ def language_links() -> tuple[LanguageLink, ...]:
 
 
 def _url_in(language: str) -> str:
-    rule = request.url_rule
-    if rule is not None and "language" in rule.arguments and request.method == "GET":
-        address = url_for(request.endpoint, **{**request.view_args, "language": language})
-        return f"{address}?{urlencode(list(request.args.items(multi=True)))}" if request.args else address
-    return url_for("patient.upload", language=language)
+    start = url_for("patient.upload", language=language)
+    if request.method != "GET":
+        return start
+    if request.endpoint == "api.page":
+        return url_for("api.page", lang=language)
+    first, rest = _parts_of_path()
+    if first not in LANGUAGES:
+        return start
+    asked = list(request.args.items(multi=True))
+    return start + quote(rest) + (f"?{urlencode(asked)}" if asked else "")
+
+
+def _parts_of_path() -> tuple[str, str]:
+    """What may be a language, and the rest."""
+    first, _, rest = request.path[1:].partition("/")
+    return first, rest
 
 
 def _stay_in_language(endpoint: str, values: dict) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from flask_babel import format_percent, gettext
+from flask_babel import format_decimal, format_percent, gettext
 from flask_wtf.csrf import generate_csrf
 
 from app import case_rows, cases, overlay, wording
@@ -84,25 +84,33 @@ def _numbers(case: cases.Case) -> tuple[tuple[str, str], ...]:
     rows = [
         (
             gettext("%(code)s: logit, probability, threshold of the prediction set", code=one.code),
-            f"{logit:.4f}, {probability:.6f}, {threshold:.6f}",
+            f"{_four(logit)}; {_six(probability)}; {_six(threshold)}",
         )
         for one, logit, probability, threshold in logits
     ]
     rows += [
         (
             gettext("Operating point “%(name)s”: risk, threshold", name=wording.point(point.name)),
-            f"{wording.RISKS[point.risk]}, {point.threshold:.6f}",
+            f"{wording.RISKS[point.risk]}; {_six(point.threshold)}",
         )
         for point in calibration.operating_points
     ]
     strange = calibration.out_of_distribution
     rows += [
-        (gettext("Malignancy: summed probability of MEL, BCC, AK and SCC"), f"{prediction.malignancy:.6f}"),
-        (gettext("Urgent risk: summed probability of MEL and SCC"), f"{prediction.urgent_risk:.6f}"),
+        (gettext("Malignancy: summed probability of MEL, BCC, AK and SCC"), _six(prediction.malignancy)),
+        (gettext("Urgent risk: summed probability of MEL and SCC"), _six(prediction.urgent_risk)),
         (
             gettext("Out-of-distribution score, threshold"),
-            f"{prediction.ood_score:.4f}, {strange.threshold:.4f}",
+            f"{_four(prediction.ood_score)}; {_four(strange.threshold)}",
         ),
-        (gettext("Temperature of the calibration"), f"{calibration.temperature:.4f}"),
+        (gettext("Temperature of the calibration"), _four(calibration.temperature)),
     ]
     return tuple(rows)
+
+
+def _four(number: float) -> str:
+    return format_decimal(number, "0.0000")
+
+
+def _six(number: float) -> str:
+    return format_decimal(number, "0.000000")

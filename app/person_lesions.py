@@ -8,7 +8,7 @@ from flask import current_app
 from flask_babel import format_decimal, format_percent
 from flask_wtf.csrf import generate_csrf
 
-from app import cases
+from app import case_rows, cases, wording
 from app.case_rows import Item
 from app.results import percent
 from model_store.classes import CODES
@@ -28,6 +28,7 @@ class PersonLesion:
     """One lesion among a person's: how far it lies from the others, as text and as length of a bar in percent."""
 
     name: str
+    source: str
     photo_url: str
     distance: str
     bar: float
@@ -49,12 +50,18 @@ class Measurement:
 
 @dataclass(frozen=True)
 class PersonPage:
-    """All that templates/clinician/person.html may see: the lesions, the least like the others first."""
+    """All that templates/clinician/person.html may see: the lesions, the least like the others first.
 
+    `mixed` where they were photographed in different ways. The distance then tells two cameras apart as much as two
+    lesions, and nobody has measured it: no lesion is pointed out, and the most likely melanoma comes first.
+    """
+
+    mixed: bool
     lesions: tuple[PersonLesion, ...]
     sealed: tuple[cases.Sealed, ...]
     measurements: tuple[Measurement, ...]
     melanomas: str
+    model: str
     csrf: str
 
 
@@ -70,9 +77,11 @@ def page(items: Sequence[Item]) -> PersonPage:
     strange = strangeness(features)
     melanoma = np.array([item.case.prediction.probabilities[CODES.index("MEL")] for item in items])
     by_melanoma = list(np.argsort(-melanoma, kind="stable"))
+    mixed = len({item.case.prediction.source for item in items}) > 1
     lesions = [
         PersonLesion(
             name=items[index].case.name,
+            source=str(wording.SOURCES[items[index].case.prediction.source]),
             photo_url=items[index].detail.photo_url if items[index].detail else "",
             distance=format_decimal(round(float(strange[index]), 3)),
             bar=round(100 * float(strange[index] / max(strange.max(), 1e-9)), 1),
@@ -81,13 +90,14 @@ def page(items: Sequence[Item]) -> PersonPage:
             malignancy=percent(items[index].case.prediction.malignancy),
             cannot_judge=items[index].case.cannot_be_judged,
         )
-        for index in np.argsort(-strange, kind="stable")
+        for index in (by_melanoma if mixed else np.argsort(-strange, kind="stable"))
     ]
     measured = current_app.extensions["classifier"].bundle.report.get("ugly_duckling", {"lesions": []})
     sealed = [cases.seal(item.case, item.detail) for item in items]
     details = cases.for_one_form(one.detail for one in sealed)
     known = [one for one in measured["lesions"] if one["by_distance"]]
     return PersonPage(
+        mixed=mixed,
         lesions=tuple(lesions),
         sealed=tuple(cases.Sealed(one.case, detail) for one, detail in zip(sealed, details, strict=True)),
         measurements=tuple(
@@ -100,6 +110,7 @@ def page(items: Sequence[Item]) -> PersonPage:
             for one in known
         ),
         melanomas=format_decimal(max((one["melanomas"] for one in known), default=0)),
+        model=case_rows.model_name(),
         csrf=generate_csrf(),
     )
 

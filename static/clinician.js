@@ -240,11 +240,15 @@ async function summarize() {
   if (reply?.ok) document.getElementById("summary").innerHTML = await reply.text();
 }
 
-rows.addEventListener("change", async (event) => {
+// A diagnosis counts once its reader says so: a key in the list passes others on the way to the one that is meant.
+rows.addEventListener("input", (event) => {
   const select = event.target.closest("select.own");
-  if (!select?.value) return;
-  const row = select.closest("tr");
-  if (row.ariaBusy) return;
+  if (select) select.closest("tr").querySelector(".asked button").disabled = !select.value;
+});
+
+rows.addEventListener("click", async (event) => {
+  const row = event.target.closest(".asked button")?.closest("tr");
+  if (!row || row.ariaBusy) return;
   row.ariaBusy = "true"; // not a disabled list: a form that is sent meanwhile would lack this row's diagnosis
   const body = new URLSearchParams({
     csrf_token: token(),
@@ -252,7 +256,7 @@ rows.addEventListener("change", async (event) => {
     number: row.dataset.number,
     case: row.querySelector('input[name="case"]').value,
     detail: row.querySelector("input.detail").value,
-    own: select.value,
+    own: row.querySelector("select.own").value,
   });
   const reply = await fetch(text.rowUrl, { method: "POST", body, headers: { Accept: "application/problem+json" } })
     .catch(() => null);

@@ -289,7 +289,7 @@ def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_clien
     assert overlays[0] != overlays[1]
     assert "not why" in text_of(top.text)
     assert all(f"{code}: logit, probability" in text_of(top.text) for code in CODES)
-    assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis), 0.300000" in (
+    assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis); 0.300000" in (
         text_of(top.text)
     )
 
@@ -375,6 +375,61 @@ def test_the_least_alike_of_a_person_s_lesions_comes_first(tiny_client, photos):
     assert distances == sorted(distances, reverse=True)
     assert "ISIC_2.jpg" not in answer.text
     assert "nobody has measured yet" in text_of(answer.text)
+
+
+def test_photos_taken_in_different_ways_are_compared_without_pointing_one_out(tiny_client, photos):
+    client = tiny_client
+    names = list(photos)
+    carried = [
+        pair
+        for source, sent in (("phone", names[:2]), ("dermoscopy", names[2:]))
+        for pair in series(client, {name: photos[name] for name in sent}, source=source)
+        if pair[0] != "number"
+    ]
+    marked = [pair for number in "1234" for pair in (("number", number), ("marked", number))]
+    answer = post(client, f"{URL}/person", *carried, *marked)
+    page = text_of(answer.text)
+    assert all(name in page for name in names)
+    assert "so none is pointed out here" in page
+    assert "Least like the others" not in page
+    assert 'class="odd"' not in answer.text
+    alike = text_of(post(client, f"{URL}/person", *series(client, photos, source="phone"), *marked[:8]).text)
+    assert "Least like the others" in alike
+    assert "none is pointed out" not in alike
+
+
+def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, photos):
+    client = tiny_client
+    carried = series(client, photos)
+    pair = [(name, value) for name, value in carried if name in ("case", "detail")][:2]
+    marked = [("marked", number) for number in "123"]
+    bundle = client.application.extensions["classifier"].bundle
+    model = f"{bundle.name} {bundle.version} · {bundle.id[:12]}"
+    pages = {
+        "table": send_files(client, photos).text,
+        "opened": post(client, f"{URL}/open", *dict(carried).items()).text,
+        "person": post(client, f"{URL}/person", *carried, *marked).text,
+    }
+    for name, page in pages.items():
+        assert f'<meta name="ai-generated" content="estimate, not a diagnosis; model {model}">' in page, name
+        assert f'data-ai-generated="true" data-model="{model}"' in page, name
+        assert f'<p class="version">{model}</p>' in page, name
+    row = send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, f"{URL}/photo", number="1").text
+    again = post(client, f"{URL}/row", ("number", "1"), *pair).text
+    for name, fragment in {"by script": row, "again": again}.items():
+        assert f'<tr role="row" id="photo-1" data-ai-generated="true" data-model="{model}"' in fragment, name
+    assert '<meta name="ai-generated"' not in client.get(URL).text
+
+
+@pytest.mark.parametrize(("language", "number"), [("en", "0.300000"), ("ru", "0,300000"), ("kk", "0,300000")])
+def test_every_number_of_an_opened_photo_is_written_as_the_language_has_it(make_client, photos, language, number):
+    client = make_client()
+    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
+    page = post(client, f"/{language}/clinician/open", ("case", carried["case"]), ("detail", carried["detail"])).text
+    numbers = text_of(re.search(r'class="facts numbers">(.*?)</dl>', page, re.DOTALL).group(1))
+    assert f"; {number}" in numbers
+    wrong = r"\d,\d" if language == "en" else r"\d\.\d{3}"
+    assert not re.search(wrong, numbers)
 
 
 def test_two_lesions_are_too_few_and_the_page_says_how_many_are_needed(tiny_client, photos):

@@ -61,5 +61,21 @@ def test_what_a_page_was_asked_goes_along_into_the_other_language(client):
     assert links == [(f"/{language}/clinician/operating-points?{asked}", language) for language in LANGUAGES]
 
 
+def test_the_page_about_the_api_is_read_in_the_language_that_the_visitor_came_in_and_can_change_it(client):
+    english = {"Accept-Language": "en"}
+    address = re.search(r'<a href="([^"]+)">API</a>', client.get("/ru/about", headers=english).text).group(1)
+    page = client.get(address, headers=english).text
+    assert '<html lang="ru">' in page
+    links = re.findall(r'<a href="([^"]+)" lang="(\w+)" hreflang', page)
+    assert links == [(f"/api/v1/?lang={language}", language) for language in LANGUAGES]
+
+
+def test_an_unknown_page_says_in_the_other_languages_too_that_it_is_unknown(client):
+    page = client.get("/en/no%22where?x=1").text
+    links = re.findall(r'<a href="([^"]+)" lang="(\w+)" hreflang', page)
+    assert links == [(f"/{language}/no%22where?x=1", language) for language in LANGUAGES]
+    assert re.findall(r'<a href="([^"]+)" lang="ru" hreflang', client.get("/elsewhere//x").text) == ["/ru/"]
+
+
 def test_a_page_without_an_address_of_its_own_names_no_other_languages_to_search_engines(client):
     assert 'rel="alternate"' not in client.get("/en/nowhere").text

@@ -146,11 +146,32 @@ def test_the_model_waits_for_the_reader_s_own_diagnosis(visit, send_series, java
     page = window.page
     assert page.locator(".ranked").count() == 0
     page.locator("select.own").first.select_option("NV")
-    if not javascript:
+    if javascript:
+        page.locator(".asked button").first.click()
+    else:
         page.locator("button.update").click()
     page.locator("#rows tr").first.locator(".ranked").first.wait_for()
     assert page.locator("select.own").count() == 3
     page.locator("#summary").get_by_text("Your diagnosis and the model's first are the same").wait_for()
+
+
+def test_a_key_that_passes_a_diagnosis_on_the_way_to_another_shows_nothing_of_the_model(visit, send_series):
+    window = visit(width=1280)
+    send_series(window, own_first=True)
+    page = window.page
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    row = page.locator("#rows tr").first
+    assert row.get_by_role("button").is_disabled()
+    row.locator("select.own").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.type("Mole")
+    assert row.locator("select.own").input_value() == "NV"
+    page.keyboard.press("Tab")
+    assert asked == []
+    page.keyboard.press("Enter")
+    row.get_by_text("Your diagnosis: Mole").wait_for()
+    assert page.evaluate("document.activeElement.closest('tr').dataset.number") == "1"
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
@@ -257,6 +278,7 @@ def test_a_row_that_comes_or_moves_leaves_the_focus_where_it_belongs(visit, send
     page = window.page
     page.locator('select[name="order"]').select_option("malignancy")  # rows without an answer come last
     page.locator("select.own").last.select_option("NV")
+    page.locator(".asked button").last.click()
     page.locator('#rows tr[data-number="4"] .ranked').first.wait_for()
     assert page.evaluate("document.activeElement.closest('tr')?.dataset.number") == "4"
     assert page.locator("#rows tr").first.get_attribute("data-number") == "4"
