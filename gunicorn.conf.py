@@ -3,8 +3,8 @@
 Anything else gunicorn offers can be given in its own variable GUNICORN_CMD_ARGS.
 """
 
-import logging
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -19,6 +19,12 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = 1
 worker_class = "gunicorn_worker.HardenedWorker"  # gthread, hardened against slow clients
 threads = int(os.environ.get("THREADS", "16"))
+# Each connection is an open file. The process has others: libraries, the log, what each thread reads or asks.
+OTHER_FILES = 100 + 5 * threads
+worker_connections = 1000
+open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+if open_files != resource.RLIM_INFINITY:
+    worker_connections = max(2 * threads, min(worker_connections, open_files - OTHER_FILES))
 preload_app = False
 # TensorFlow logs a missing GPU as an error; its real failures reach us as exceptions. NumPy's OpenBLAS reads its number
 # once, when it is imported, and would else start a thread for each of the host's processors.
@@ -40,22 +46,11 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 control_socket_disable = True
 
 
-class WithoutTheClient(logging.Filter):
-    """Takes address and words of the client out of gunicorn's line about what cannot be read as a request."""
-
-    def filter(self, record):
-        """Let every line through."""
-        if str(record.msg).startswith("Invalid request from ip="):
-            record.msg = "What a client sent cannot be read as a request, and was refused."
-        return True
-
-
 # The site writes a line for each request itself, app/observability.py, on standard output; everything else goes to
 # standard error. gunicorn's own access log would tell the answer's size, and with it what kind of answer it was.
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"nobody": {"()": WithoutTheClient}},
     "formatters": {
         "text": {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%Y-%m-%dT%H:%M:%S%z"},
         "json": {
@@ -67,12 +62,7 @@ logconfig_dict = {
     },
     "handlers": {
         "requests": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": "ext://sys.stdout"},
-        "rest": {
-            "class": "logging.StreamHandler",
-            "formatter": LOG_FORMAT,
-            "stream": "ext://sys.stderr",
-            "filters": ["nobody"],
-        },
+        "rest": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": "ext://sys.stderr"},
     },
     "root": {"level": "WARNING", "handlers": ["rest"]},
     "loggers": {
