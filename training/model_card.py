@@ -161,7 +161,7 @@ def _model(metadata: dict, report: dict) -> list[str]:
         + ".",
         *_averaged(recipe),
         _table(
-            ("stage", "size", "epochs", "images an epoch", "highest learning rate", "share of phone photos"),
+            ("stage", "size", "epochs", "images an epoch", "highest learning rate", "share of phone photos", "commit"),
             (
                 (
                     stage["name"],
@@ -170,6 +170,7 @@ def _model(metadata: dict, report: dict) -> list[str]:
                     stage["epoch_images"] or "all",
                     f"{stage['peak']:g}",
                     f"{stage['phone_share']:g}" if "phone_share" in stage else "",
+                    _commits(versions, stage["name"]),
                 )
                 for stage in recipe["stages"]
             ),
@@ -240,6 +241,11 @@ def _part_of_the_data(data: dict) -> str:
 
 def _versions(versions: dict) -> str:
     return f"Keras {versions['keras']} on {versions['backend']} at commit {versions['commit']}"
+
+
+def _commits(versions: dict, stage: str) -> str:
+    """What a stage was trained at; runs before version 2.3.0 noted only where the whole began."""
+    return ", ".join(versions.get("stages", {}).get(stage, ())) or "not recorded"
 
 
 def _averaged(recipe: dict) -> list[str]:

@@ -14,9 +14,24 @@ def shipped():
     return bundle.read(bundle.find())
 
 
-def card_of(shipped, report: dict) -> str:
-    metadata = json.loads((shipped.path / "bundle.json").read_text(encoding="utf-8"))["training"]
-    return model_card.text(shipped.name, shipped.version, metadata, shipped.calibrations, report)
+@pytest.fixture
+def metadata(shipped) -> dict:
+    return json.loads((shipped.path / "bundle.json").read_text(encoding="utf-8"))["training"]
+
+
+@pytest.fixture
+def card_of(shipped, metadata):
+    """A function that writes the card of the shipped bundle as if its evaluation had found another report."""
+    return lambda report: model_card.text(shipped.name, shipped.version, metadata, shipped.calibrations, report)
+
+
+def test_each_stage_stands_with_the_commits_that_trained_it(shipped, metadata, card_of):
+    first, second = [stage["name"] for stage in metadata["recipe"]["stages"]][:2]
+    metadata["versions"]["stages"] = {first: ["abc", "def-dirty"]}
+    lines = card_of(shipped.report).splitlines()
+    told = [next(line for line in lines if line.startswith(f"| {name} |")) for name in (first, second)]
+    assert told[0].endswith("| abc, def-dirty |")
+    assert told[1].endswith("| not recorded |")
 
 
 @pytest.mark.parametrize(
@@ -29,28 +44,28 @@ def card_of(shipped, report: dict) -> str:
         ("calibration_error", 0.0501, "| at most 0.05 | 0.050 (0.800 to 1.000) | no |"),
     ],
 )
-def test_what_was_asked_stands_beside_what_was_reached(shipped, figure, value, said):
+def test_what_was_asked_stands_beside_what_was_reached(shipped, card_of, figure, value, said):
     report = copy.deepcopy(shipped.report)
     report["sets"]["dermoscopy"][figure] = {"value": value, "low": 0.8, "high": 1.0}
-    assert said in card_of(shipped, report)
+    assert said in card_of(report)
 
 
-def test_the_real_photos_that_the_gate_refuses_are_counted_for_each_source_and_split(shipped):
-    card = card_of(shipped, shipped.report)
+def test_the_real_photos_that_the_gate_refuses_are_counted_for_each_source_and_split(shipped, card_of):
+    card = card_of(shipped.report)
     for source, splits in shipped.report["gate"]["real"].items():
         for split, row in splits.items():
             share = f"{row['refused']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
             assert f"| {source}, {split} | {row['n']} | {share} |" in card
 
 
-def test_only_the_choices_that_were_measured_are_told_of_with_their_gain(shipped):
+def test_only_the_choices_that_were_measured_are_told_of_with_their_gain(shipped, card_of):
     row = {"source": "dermoscopy", "images": 100, "balanced_accuracy": 0.5, "low": 0.4, "high": 0.6, "log_loss": 1.0,
            "malignancy_auc": 0.9}  # fmt: skip
     gain = {"gain": 0.1, "gain_low": -0.1, "gain_high": 0.2}
     report = {**shipped.report, "choices": {"views": [{"views": 2, **row, **gain}]}}
     assert "| 2 | dermoscopy | 100 | 0.500 (0.400 to 0.600) | 0.100 (-0.100 to 0.200) | 1.000 | 0.900 |" in (
-        card := card_of(shipped, report)
+        card := card_of(report)
     )
     assert "with the weights of the last stage" not in card
     report = {**shipped.report, "choices": {"fit": [{"fit": "crop", **row}]}}
-    assert "with the weights of the last stage" in card_of(shipped, report)
+    assert "with the weights of the last stage" in card_of(report)
