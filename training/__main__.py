@@ -5,9 +5,11 @@ Every step takes up where it was stopped: call it again with the same arguments.
 
 import argparse
 import json
+import math
 import os
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from model_store.bundle import BUNDLES, DEFAULT_NAME
@@ -43,6 +45,7 @@ STUDIES = {
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a step; returns the exit status."""
+    began = time.monotonic()
     options = _parser().parse_args(arguments)
     options.config = options.config or "progressive"
     if options.data is None and options.config != "smoke":
@@ -68,7 +71,12 @@ def main(arguments: list[str] | None = None) -> int:
         weights = options.weights or ("random" if options.config == "smoke" else "imagenet")
         if options.devices > 1:
             fit.use_devices(options.devices)
-        fit.run(recipe, data, options.folder, weights, tensorboard=options.tensorboard)
+        until = began + 60 * getattr(options, "minutes", math.inf)
+        try:
+            fit.run(recipe, data, options.folder, weights, tensorboard=options.tensorboard, until=until)
+        except fit.OutOfTime:
+            print(f"the time is up; the checkpoint lies in {options.folder}: the same command goes on from it")
+            return 0
         shutil.copyfile(options.cache / prepare.COUNTS, options.folder / prepare.COUNTS)
     if "calibrate" in wanted:
         fitted = steps.calibrate(recipe, data, options.folder)
@@ -195,6 +203,9 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument("--weights", help=_WEIGHTS)
             step.add_argument("--devices", type=int, default=1, help="share each batch out among so many (JAX only)")
             step.add_argument("--tensorboard", action="store_true", help="also write events for TensorBoard")
+        if name == "train":
+            help_text = "stop after so many minutes, with a checkpoint: the same command goes on"
+            step.add_argument("--minutes", type=float, default=math.inf, help=help_text)
         if name == "evaluate":
             images = "show predicted against actual diagnosis of these images (a few of the test split)"
             step.add_argument("--images", nargs="+", default=(), metavar="NAME", help=images)

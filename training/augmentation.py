@@ -1,11 +1,14 @@
-"""Augmentation: chance is drawn on the host in numpy, the arithmetic runs on the device in keras.ops.
+"""Augmentation: chance is drawn on the host in numpy, the arithmetic (but for JPEG) runs on the device in keras.ops.
 
 So a step's images depend on the seed and the step alone, whatever the backend and however often a run was killed.
 """
 
+import io
+
 import keras
 import numpy as np
 from keras import ops
+from PIL import Image
 
 from training.configs.recipe import Augmentation
 
@@ -49,6 +52,16 @@ def inputs(side_px: int, spec: Augmentation) -> dict[str, keras.KerasTensor]:
     return images | {
         name: keras.Input(array.shape[1:], dtype=str(array.dtype), name=name) for name, array in drawn.items()
     }
+
+
+def compress(images: np.ndarray, qualities: np.ndarray) -> np.ndarray:
+    """What is left of images (N, S, S, 3), uint8, after JPEG files of these qualities (N,), int; on the host."""
+    out = np.empty_like(images)
+    for i, (image, quality) in enumerate(zip(images, qualities, strict=True)):
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=int(quality))
+        out[i] = np.asarray(Image.open(file))
+    return out
 
 
 def mix_targets(targets: np.ndarray, drawn: dict[str, np.ndarray]) -> np.ndarray:

@@ -42,7 +42,10 @@ class Draws:
         chance = np.random.default_rng((*self._seed, epoch, step))
         drawn = augmentation.draw(chance, len(rows), self.pixels.shape[1], self._augmentation)
         targets = np.eye(len(CODES), dtype="float32")[self.labels[rows]]
-        return {"images": self.pixels[rows], **drawn}, augmentation.mix_targets(targets, drawn)
+        images = self.pixels[rows]
+        if self._augmentation.jpeg < 100:
+            images = augmentation.compress(images, chance.integers(self._augmentation.jpeg, 101, len(rows)))
+        return {"images": images, **drawn}, augmentation.mix_targets(targets, drawn)
 
 
 def source_shift(recipe: Recipe, table: pd.DataFrame, source: str) -> np.ndarray:

@@ -116,8 +116,14 @@ def _figures(table: pd.DataFrame, facts: pd.DataFrame, probed: pd.DataFrame) -> 
         ("site", eda_plots.sites(table)),
         ("diagnosis_by_site", eda_plots.heat_map(eda_plots.count(table[isic], "site"), "diagnosis", "site")),
         ("colour_by_source_and_diagnosis", eda_plots.colours(table, facts)),
+        ("size_of_files_by_source", eda_plots.sizes(table, facts, "source")),
+        ("size_of_files_by_diagnosis", eda_plots.sizes(table[dermoscopy], facts[dermoscopy], "diagnosis")),
         ("sharpness_of_files_by_source", eda_plots.sharpness(table, facts, "file_sharpness", "source")),
         ("sharpness_of_squares_by_source", eda_plots.sharpness(table, facts, "square_sharpness", "source")),
+        (
+            "sharpness_of_files_by_diagnosis",
+            eda_plots.sharpness(table[dermoscopy], facts[dermoscopy], "file_sharpness", "diagnosis"),
+        ),
         (
             "sharpness_of_squares_by_diagnosis",
             eda_plots.sharpness(table[dermoscopy], facts[dermoscopy], "square_sharpness", "diagnosis"),

@@ -113,10 +113,19 @@ def colours(table: pd.DataFrame, facts: pd.DataFrame) -> Figure:
 
 def sharpness(table: pd.DataFrame, facts: pd.DataFrame, column: str, by: str) -> Figure:
     """Boxes of a sharpness column by "source" (with kind) or by diagnosis."""
+    return _boxes_by(table, facts[column], by, "log(1 + variance of Laplacian)")
+
+
+def sizes(table: pd.DataFrame, facts: pd.DataFrame, by: str) -> Figure:
+    """Boxes of the files' sizes, by "source" (with kind) or by diagnosis."""
+    return _boxes_by(table, np.sqrt(facts.file_width * facts.file_height), by, "root of the area, pixels")
+
+
+def _boxes_by(table: pd.DataFrame, values: pd.Series, by: str, ylabel: str) -> Figure:
     names = table.source + "\n" + table.kind if by == "source" else table.label.map(lambda k: CODES[k])
     order = sorted(names.unique()) if by == "source" else [code for code in CODES if (names == code).any()]
-    groups = {name: facts[column][names == name].dropna() for name in order}
-    return boxes({name: values for name, values in groups.items() if len(values)}, "log(1 + variance of Laplacian)")
+    groups = {name: values[names == name].dropna() for name in order}
+    return boxes({name: group for name, group in groups.items() if len(group)}, ylabel)
 
 
 def missing(shares: pd.DataFrame) -> Figure:

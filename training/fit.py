@@ -3,12 +3,13 @@
 A run's folder holds
     recipe.json, versions.json   what runs, on what
     split.csv                    each image's label and side
-    history.csv                  a row an epoch
+    history.csv                  a row an epoch, written as it ends; learning_curves.svg shows them
     STAGE.weights.npz            the network after each stage; STAGE+STAGE.weights.npz the mean of several
     checkpoint/                  the current stage, rewritten every few minutes
 """
 
 import dataclasses
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -17,11 +18,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec, to_input
-from training import augmentation, checkpoint, lite2, losses, metrics, network, record, schedules
+from training import augmentation, checkpoint, lite2, losses, metrics, network, plots, record, schedules
 from training.configs.recipe import Recipe, Stage
 from training.draws import Draws, validation_rows
 from training.prepare import Data
@@ -34,7 +36,19 @@ class NotFiniteLoss(RuntimeError):
     """The loss became infinite or NaN; going on would only spoil the checkpoint."""
 
 
-def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: bool = False) -> Path:
+class OutOfTime(Exception):
+    """The time that a call may take is over: its checkpoint is whole, and the same call goes on from it."""
+
+
+def run(
+    recipe: Recipe,
+    data: Data,
+    folder: Path,
+    weights: str,
+    *,
+    tensorboard: bool = False,
+    until: float = math.inf,
+) -> Path:
     """Train, or go on where an earlier call was stopped.
 
     Each stage starts from, in this order: its own checkpoint, the stage before it, the starting weights.
@@ -45,11 +59,13 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
         folder: the run's folder, made when missing.
         weights: see `network.load_starting_weights`.
         tensorboard: also write each epoch's figures where TensorBoard reads them: `tensorboard/STAGE/`.
+        until: by `time.monotonic()`; the first step that ends later is the last.
 
     Returns:
         The file with the weights that the run ends with, for `network.load_weights`.
 
     Raises:
+        OutOfTime: `until` came before the end.
         NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
         OtherSplit: the folder, or the starting weights, began with other images, labels or another split.
         ValueError: the folder belongs to a run of another recipe; or a batch cannot be shared out evenly among the
@@ -62,7 +78,7 @@ def run(recipe: Recipe, data: Data, folder: Path, weights: str, *, tensorboard: 
     for number, stage in enumerate(recipe.stages):
         if not weights_file(folder, stage.name).exists():
             record.stage(stage.name, folder)
-            _run_stage(recipe, number, data, folder, weights, tensorboard)
+            _run_stage(recipe, number, data, folder, weights, tensorboard, until)
     last = final_weights(recipe, folder)
     if recipe.average:  # each time: a stage may have been trained again since
         checkpoint.save_arrays(last, network.mean([weights_file(folder, name) for name in recipe.average]))
@@ -123,7 +139,9 @@ def use_devices(count: int) -> None:
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=there[:count]))
 
 
-def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: str, tensorboard: bool) -> None:
+def _run_stage(
+    recipe: Recipe, number: int, data: Data, folder: Path, weights: str, tensorboard: bool, until: float
+) -> None:
     stage = recipe.stages[number]
     _check_devices(stage)
     draws = Draws(recipe, number, data)
@@ -145,7 +163,7 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
     )
     with progress:
         while state.epoch < stage.epochs and not trainer.stop_training:
-            _train_epoch(stage, draws, model, trainer, state, progress)
+            _train_epoch(stage, draws, model, trainer, state, progress, until)
             with _averaged(trainer):
                 answers = logits(model, draws.pixels, validation, recipe.input, stage.batch_size)
                 row = state.end_epoch(_validate(answers, draws.labels[validation], loss), trainer.optimizer)
@@ -156,6 +174,7 @@ def _run_stage(recipe: Recipe, number: int, data: Data, folder: Path, weights: s
                 for callback in callbacks:
                     callback.on_epoch_end(state.epoch - 1, _watched(row))
             state.save(model, trainer.optimizer)
+            _show(folder, state)
     _finish_stage(recipe, stage, model, trainer, folder, state)
 
 
@@ -184,8 +203,20 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
     return model
 
 
+def _show(folder: Path, state: checkpoint.State) -> None:
+    """Let the history of a stage that still runs be seen."""
+    checkpoint.append_history(folder, state.history)
+    plots.learning_curves(pd.read_csv(folder / "history.csv"), folder / "learning_curves.svg")
+
+
 def _train_epoch(
-    stage: Stage, draws: Draws, model: keras.Model, trainer: keras.Model, state: checkpoint.State, progress: tqdm
+    stage: Stage,
+    draws: Draws,
+    model: keras.Model,
+    trainer: keras.Model,
+    state: checkpoint.State,
+    progress: tqdm,
+    until: float,
 ) -> None:
     order = draws.order(state.epoch)
     steps = -(-len(order) // stage.batch_size)
@@ -204,9 +235,11 @@ def _train_epoch(
         state.add(logs, len(rows))
         progress.update(len(rows))
         progress.set_postfix(loss=f"{state.mean('loss'):.3f}", refresh=False)
-        if time.monotonic() > checkpoint_due:
+        if time.monotonic() > min(checkpoint_due, until):
             state.save(model, trainer.optimizer)
             checkpoint_due = time.monotonic() + CHECKPOINT_SECONDS
+        if time.monotonic() > until:
+            raise OutOfTime
 
 
 def _finish_stage(

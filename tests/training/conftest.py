@@ -29,9 +29,21 @@ def rng():
 
 
 def build_small_network(
-    size_px, *, dropout=0.2, drop_connect=0.2, batch_norm_momentum=0.99, to_train=False, precision="float32"
+    size_px,
+    *,
+    input_px=None,
+    views=1,
+    dropout=0.2,
+    drop_connect=0.2,
+    batch_norm_momentum=0.99,
+    to_train=False,
+    precision="float32",
 ):
-    """Build in a second what `network.build` builds in twenty: one convolution, the same names and interface."""
+    """Build in a second what `network.build` builds in twenty: one convolution, the same names and interface.
+
+    It works at the size of its input, and takes one view.
+    """
+    assert (input_px or size_px, views) == (size_px, 1)
     inputs = keras.Input((size_px, size_px, 3))
     x = keras.layers.Normalization()(keras.layers.Rescaling(1 / 255)(inputs))
     x = keras.layers.Conv2D(8, 3, strides=2, name="stem_conv")(x)

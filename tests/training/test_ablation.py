@@ -1,7 +1,11 @@
+import dataclasses
+
+import numpy as np
 import pandas as pd
 import pytest
 
-from training import ablation, fit
+from model_store.classes import CODES
+from training import ablation, choose, fit
 from training.draws import validation_rows
 
 
@@ -50,9 +54,38 @@ def test_the_table_says_means_ranges_and_what_has_not_run():
         {"variant": "mixup", "seed": 0, "balanced_accuracy": 0.52, "accuracy": 0.6},
         {"variant": "mixup", "seed": 1, "balanced_accuracy": 0.56, "accuracy": 0.7},
     ]
-    text = ablation.markdown(pd.DataFrame(rows), "conditions")
-    assert "| mixup | 0.540 | 0.520 to 0.560 | +0.040 | 0.650 | 2 |" in text
+    phone = {"phone_balanced_accuracy": [0.4, 0.45, 0.46], "phone_accuracy": [0.3, 0.35, 0.37]}
+    text = ablation.markdown(pd.DataFrame(rows).assign(**phone), "conditions")
+    assert "| mixup | 0.540 | 0.520 to 0.560 | +0.040 | 0.650 | 0.455 | 0.360 | 2 |" in text
     assert "Not run yet: stronger augmentation" in text
+
+
+def test_all_variants_decide_as_if_all_diagnoses_were_equally_common(small_network, few, data, tmp_path, monkeypatch):
+    taken_off = []
+
+    def only_df(recipe, table, source):
+        taken_off.append(source)
+        return np.where(np.array(CODES) == "DF", -1e6, 0.0)  # so that DF is the decision
+
+    monkeypatch.setattr(ablation.draws, "source_shift", only_df)
+    table = _run(data, tmp_path)
+    rows = choose.validation(data, "dermoscopy")
+    df_share = (data.table.label.to_numpy()[rows] == CODES.index("DF")).mean()
+    assert table.accuracy.tolist() == pytest.approx([df_share] * 3)
+    assert taken_off == ["dermoscopy", "phone"] * 3
+
+
+def test_phone_photos_are_measured_apart(small_network, data, tmp_path, monkeypatch):
+    monkeypatch.setattr(ablation, "VARIANTS", {ablation.BASE: ablation.VARIANTS[ablation.BASE]})
+    phone = data.table.index % 3 == 0
+    mixed = dataclasses.replace(data, table=data.table.assign(kind=np.where(phone, "phone", "dermoscopy")))
+    (row,) = _run(mixed, tmp_path).itertuples()
+    model = small_network(16)
+    fit.network.load_weights(model, tmp_path / "seed0" / row.variant.replace(" ", "_") / "short.weights.npz")
+    rows, recipe = choose.validation(mixed, "phone"), ablation.base(2, 16, 0)
+    answers = fit.logits(model, data.pixels, rows, recipe.input, 32)
+    labels = data.table.label.to_numpy()[rows]
+    assert row.phone_accuracy == pytest.approx((answers.argmax(axis=1) == labels).mean())
 
 
 def test_the_averaged_weights_are_what_is_measured(small_network, few, data, tmp_path):

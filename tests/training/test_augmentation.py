@@ -2,7 +2,8 @@ import keras
 import numpy as np
 import pytest
 
-from training.augmentation import Augment, draw, mix_targets
+from training import synthetic
+from training.augmentation import Augment, compress, draw, mix_targets
 from training.configs.recipe import Augmentation
 
 _EVERYTHING = Augmentation(True, 180, 1.3, 1.2, 0.1, 1.3, 1.3, 1.3, 1.1, 1.0)
@@ -77,6 +78,19 @@ def test_degraded_images_keep_their_colours_and_lose_detail_as_far_as_drawn(rng)
 def test_a_degradation_beyond_a_quarter_is_refused():
     with pytest.raises(ValueError, match="1 to 4"):
         Augmentation(degrade=5)
+
+
+def test_after_jpeg_an_image_differs_less_from_a_file_of_it(rng):
+    images = np.stack([np.asarray(synthetic.picture(rng, label, 64)) for label in range(4)])
+    files = compress(images, np.full(4, 95))
+    lossy, lossy_files = (compress(each, np.full(4, 30)).astype(int) for each in (images, files))
+    assert 0 < np.abs(lossy - lossy_files).mean() < np.abs(images.astype(int) - files).mean()
+    assert np.abs(lossy - images).mean() > np.abs(files.astype(int) - images).mean()
+
+
+def test_a_quality_that_no_jpeg_has_is_refused():
+    with pytest.raises(ValueError, match="1 to 100"):
+        Augmentation(jpeg=0)
 
 
 @pytest.mark.parametrize("spec", [Augmentation(mixup=0.4), Augmentation(cutmix=1.0), Augmentation(mixup=1, cutmix=1)])

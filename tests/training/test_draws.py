@@ -4,7 +4,8 @@ import pytest
 
 from model_store.classes import CODES
 from training import draws
-from training.configs.recipe import Recipe, Stage
+from training.configs.recipe import Augmentation, Recipe, Stage
+from training.prepare import Data
 
 MEL, NV, DF = (CODES.index(code) for code in ("MEL", "NV", "DF"))
 
@@ -16,8 +17,63 @@ def table():
     return pd.DataFrame({"label": labels, "kind": ["phone"] * 20 + ["dermoscopy"] * 50, "split": "train"})
 
 
-def recipe(**settings) -> Recipe:
-    return Recipe((Stage("only", 32, epochs=1, batch_size=4, peak=1e-3, phone_share=0.5),), **settings)
+def recipe(augmentation=None, **settings) -> Recipe:
+    augmentation = augmentation or Augmentation()
+    stage = Stage("only", 32, epochs=1, batch_size=4, peak=1e-3, phone_share=0.5, augmentation=augmentation)
+    return Recipe((stage,), **settings)
+
+
+def drawn_from(table, rng, **settings) -> draws.Draws:
+    pixels = rng.integers(0, 256, (len(table), 16, 16, 3)).astype(np.uint8)
+    return draws.Draws(recipe(**settings), 0, Data(table, pixels, pixels))
+
+
+def test_an_epoch_is_whole_batches_of_training_images_in_an_order_of_its_own(table, rng):
+    table.loc[::7, "split"] = "test"
+    some = drawn_from(table, rng)
+    first = some.order(0)
+    assert len(first) == some.epoch_images
+    assert len(first) % 4 == 0
+    assert set(table.split[first]) == {"train"}
+    np.testing.assert_array_equal(first, some.order(0))
+    assert (first != some.order(1)).any()
+
+
+def test_the_shares_that_the_loss_takes_off_are_those_of_the_epochs(table, rng):
+    some = drawn_from(table, rng, class_power=0.5)
+    labels = table.label.to_numpy()[np.concatenate([some.order(epoch) for epoch in range(20)])]
+    shares = np.bincount(labels, minlength=8) / len(labels)
+    there = shares > 0
+    np.testing.assert_allclose(np.exp(some.log_shares[there]), shares[there], atol=0.02)
+
+
+def test_a_batch_is_the_images_asked_for_and_depends_on_its_step_alone(table, rng):
+    some = drawn_from(table, rng, augmentation=Augmentation(rotation=90))
+    rows = np.array([3, 41, 3, 0])
+    inputs, targets = some.batch(rows, 1, 2)
+    np.testing.assert_array_equal(inputs["images"], some.pixels[rows])
+    np.testing.assert_array_equal(targets, np.eye(8)[table.label[rows]])
+    again, _ = some.batch(rows, 1, 2)
+    other, _ = some.batch(rows, 1, 3)
+    np.testing.assert_array_equal(inputs["transform"], again["transform"])
+    assert (inputs["transform"] != other["transform"]).any()
+
+
+def test_jpeg_changes_images_by_the_step_s_chance_and_nothing_else(table, rng):
+    pixels = rng.integers(0, 256, (len(table), 16, 16, 3)).astype(np.uint8)
+    plain, compressed = (
+        draws.Draws(recipe(Augmentation(rotation=90, jpeg=quality)), 0, Data(table, pixels, pixels))
+        for quality in (100, 20)
+    )
+    rows = np.arange(8)
+    (before, labels), (after, same_labels), (again, _), (other, _) = (
+        some.batch(rows, 0, step) for some, step in ((plain, 0), (compressed, 0), (compressed, 0), (compressed, 1))
+    )
+    np.testing.assert_array_equal(labels, same_labels)
+    np.testing.assert_array_equal(before["transform"], after["transform"])
+    assert (before["images"] != after["images"]).any(axis=(1, 2, 3)).all()
+    np.testing.assert_array_equal(after["images"], again["images"])
+    assert (after["images"] != other["images"]).any()
 
 
 def test_the_shift_of_a_source_is_how_much_more_often_it_was_drawn_with_a_class(table):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from model_store.preprocessing import InputSpec
-from training import eda, synthetic
+from training import eda, eda_plots, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -67,10 +67,19 @@ def test_the_page_needs_no_other_file_and_shows_every_plot(explored):
     page = (explored / "report.html").read_text(encoding="utf-8")
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     plots = {path.stem for path in (explored / "figures").glob("*.svg")}
-    assert page.count("<img ") == len(plots) == 12
+    assert page.count("<img ") == len(plots) == 15
     assert plots == {path.stem for path in (explored / "figures").glob("*.png")}
     with Image.open(explored / "figures" / "classes.png") as image:
         assert np.ptp(np.asarray(image.convert("L"))) > 200  # something is drawn
+
+
+def test_boxes_of_size_show_the_files_of_their_own_group_alone():
+    table = pd.DataFrame({"label": [0, 0, 1, 1], "source": "some", "kind": "dermoscopy"})
+    facts = pd.DataFrame({"file_width": [400, 400, 900, 900], "file_height": [100, 100, 400, 400]})
+    (axis,) = eda_plots.sizes(table, facts, "diagnosis").axes
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["MEL\nn 2", "NV\nn 2"]
+    assert axis.dataLim.ymin == pytest.approx(200)
+    assert axis.dataLim.ymax == pytest.approx(600)
 
 
 def test_the_summary_holds_the_same_figures_as_the_table(explored):

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +18,7 @@ import pandas as pd
 import pytest
 
 from training import checkpoint, fit, network, record
+from training.__main__ import main
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 from training.draws import validation_rows
 
@@ -109,6 +111,61 @@ def test_early_stopping_ends_a_stage_with_its_best_epoch(small_network, data, tm
     answers = fit.logits(model, data.pixels, rows, recipe.input, 16)
     accuracy = (answers.argmax(axis=1) == data.table.label.to_numpy()[rows]).mean()
     assert accuracy == pytest.approx(history.val_accuracy[best])
+
+
+@pytest.mark.parametrize("settings", [{"early_stopping_patience": 2}, {"reduce_lr_patience": 1}])
+def test_a_killed_run_stops_early_and_lowers_its_rate_where_one_would_that_was_left_alone(
+    small_network, data, tmp_path, monkeypatch, settings
+):
+    stage = Stage("only", 16, epochs=5, epoch_images=32, batch_size=16, peak=1e-3)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,), optimizer=Optimizer(), **settings)
+
+    def run(name, killed_after=None):
+        losses = iter([1.0, 0.9, 0.95, 0.97, 0.99])  # the second epoch is the best
+        monkeypatch.setattr(fit, "_validate", lambda *_: {"val_loss": next(losses), "val_accuracy": 0.5})
+        if killed_after is not None:
+            with monkeypatch.context() as killing:
+                _kill_after(killing, killed_after)
+                with pytest.raises(Killed):
+                    fit.run(recipe, data, tmp_path / name, "random")
+            assert len(pd.read_csv(tmp_path / name / "history.csv")) == 3  # seen while the stage still runs
+            assert (tmp_path / name / "learning_curves.svg").exists()
+        weights = _arrays(fit.run(recipe, data, tmp_path / name, "random"))
+        return weights, pd.read_csv(tmp_path / name / "history.csv").drop(columns="minutes")
+
+    whole, history = run("whole")
+    resumed, resumed_history = run("killed", killed_after=7)  # one to build the network, six steps: three epochs
+    assert len(history) == (4 if recipe.early_stopping_patience else 5)
+    assert (history.learning_rate.iloc[-1] < 1e-3) == bool(recipe.reduce_lr_patience)
+    pd.testing.assert_frame_equal(resumed_history, history, rtol=1e-4)
+    for one, other in zip(resumed, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_run_whose_time_is_up_leaves_a_checkpoint_that_it_goes_on_from(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=2, epoch_images=32, batch_size=16, peak=1e-3, warmup=1)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,))
+    with pytest.raises(fit.OutOfTime):
+        fit.run(recipe, data, tmp_path / "stopped", "random", until=0.0)
+    assert json.loads((tmp_path / "stopped" / "checkpoint" / "state.json").read_text())["step"] == 1
+    stopped, whole = (_arrays(fit.run(recipe, data, tmp_path / name, "random")) for name in ("stopped", "whole"))
+    for one, other in zip(stopped, whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+def test_a_command_whose_minutes_are_over_ends_well_and_says_how_to_go_on(isic_folder, tmp_path, monkeypatch, capsys):
+    given = []
+
+    def run(*_, until, **__):
+        given.append(until)
+        raise fit.OutOfTime
+
+    monkeypatch.setattr(fit, "run", run)
+    before = time.monotonic()
+    folders = ["--data", str(isic_folder), "--cache", str(tmp_path / "cache"), "--run", str(tmp_path / "run")]
+    assert main(["train", "--config", "smoke", *folders, "--minutes", "5"]) == 0
+    assert before + 300 <= given[0] <= time.monotonic() + 300
+    assert "the same command goes on" in capsys.readouterr().out
 
 
 def test_a_folder_of_another_recipe_is_refused(small_network, data, tmp_path):

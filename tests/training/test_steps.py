@@ -11,8 +11,10 @@ import pytest
 from model_store.bundle import verify
 from model_store.classes import CODES
 from model_store.prediction import Calibration
-from training import configs, export, report_page
+from model_store.preprocessing import InputSpec
+from training import configs, export, fit, gate, prepare, report_page, steps
 from training.__main__ import main
+from training.configs.recipe import Recipe, Stage
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_what_is_about_another_network_is_not_gone_on_with(reproduced, step, tmp
         main([step, "--config", "smoke", *folders, *(["--bundles", str(tmp_path)] if step == "export" else [])])
 
 
-def test_no_test_image_took_part_in_anything_before(reproduced):
+def test_the_test_images_are_counted_in_the_report_and_the_others_in_the_calibration(reproduced):
     split = pd.read_csv(reproduced / "cache" / "split_seed0.csv").set_index("image").split
     report = json.loads((reproduced / "run" / "report.json").read_text())
     assert (split == "test").sum() == report["sets"]["dermoscopy"]["images"]
@@ -112,6 +114,35 @@ def test_no_test_image_took_part_in_anything_before(reproduced):
     assert {point.n for point in Calibration.from_dict(content).operating_points} == {
         int(split.isin(["calibration", "validation"]).sum())
     }
+
+
+def _with_other_test_images(data, rng):
+    """The same data, but of the test images nothing is as it was: noise, another diagnosis, no file."""
+    test = (data.table.split == "test").to_numpy()
+    table = data.table.copy()
+    table.loc[test, "label"] = (table.label[test] + 1) % len(CODES)
+    table.loc[test, "path"] = "/nowhere.jpg"
+    pixels, thumbnails = np.array(data.pixels), np.array(data.thumbnails)
+    for array in (pixels, thumbnails):
+        array[test] = rng.integers(0, 256, array[test].shape)
+    return prepare.Data(table, pixels, thumbnails)
+
+
+def test_no_test_image_takes_part_in_training_or_in_what_is_fitted_after_it(small_network, data, rng, tmp_path):
+    stage = Stage("only", 64, epochs=1, epoch_images=32, batch_size=16, peak=1e-2)
+    recipe = Recipe((stage,), input=InputSpec(size_px=64, common_px=64), class_power=0.5, logit_adjustment=True)
+    made = []
+    for name, given in (("ours", data), ("others", _with_other_test_images(data, rng))):
+        folder = tmp_path / name
+        last = fit.run(recipe, given, folder, "random")
+        fitted = steps.calibrate(recipe, given, folder)["dermoscopy"]
+        arrays = [np.load(file)[key] for file in (last, folder / gate.PROBES) for key in sorted(np.load(file))]
+        numbers = (fitted.temperature, *fitted.bias, *fitted.set_thresholds, *fitted.score_thresholds)
+        made.append([*arrays, np.array(numbers), pd.read_csv(folder / gate.COMPARED).auc.to_numpy()])
+        history = pd.read_csv(folder / "history.csv")
+        made[-1].append(history[["loss", "val_loss", "val_accuracy"]].to_numpy())
+    for ours, theirs in zip(*made, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
 
 
 def test_the_card_is_written_from_the_report(reproduced):

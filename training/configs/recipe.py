@@ -22,6 +22,7 @@ class Augmentation:
         tint: largest gain of each colour channel of its own, as above: the colour of light and of cameras.
         blur: up to this share of a 3x3 mean is mixed in; up to half of it is taken away (sharper) instead.
         degrade: the image loses detail as if it had been that many times smaller, at most: 1 to 4, log-uniform.
+        jpeg: lowest quality of the JPEG file that each image is saved as, uniform up to 100; 100 leaves it out.
         mixup, cutmix: parameter of the Beta distribution that says how much of another image is mixed in, all over
             or in a rectangle; 0 leaves it out; with both, each image gets one of them.
     """
@@ -37,12 +38,15 @@ class Augmentation:
     tint: float = 1.0
     blur: float = 0.0
     degrade: float = 1.0
+    jpeg: int = 100
     mixup: float = 0.0
     cutmix: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.degrade <= 4:
             raise ValueError(f"degrade must lie in 1 to 4, not at {self.degrade}")
+        if not 1 <= self.jpeg <= 100:
+            raise ValueError(f"jpeg must lie in 1 to 100, not at {self.jpeg}")
 
 
 @dataclass(frozen=True)
