@@ -164,4 +164,8 @@ class InferenceQueue:
 
 def submit(array: np.ndarray, client_is_there: Callable[[], bool] = lambda: True):
     """`InferenceQueue.submit` on the queue of the current application."""
-    return current_app.extensions["inference"].submit(array, client_is_there)
+    try:
+        return current_app.extensions["inference"].submit(array, client_is_there)
+    except Overloaded:
+        current_app.extensions["metrics"].overloaded.labels("queue").inc()
+        raise

@@ -31,6 +31,7 @@ from model_store.classes import CODES
 from model_store.prediction import Prediction
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
+PLACES = ("uploads", "decoding", "queue")
 SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 # A second time series for each counter, which only says when it began.
@@ -64,6 +65,11 @@ class Metrics:
         self.out_of_distribution = Counter(
             "skin_out_of_distribution", "Photos unlike what the network has learnt.", **own
         )
+        self.overloaded = Counter(
+            "skin_overloaded", "Photos refused since all places were taken, by which.", ["places"], **own
+        )
+        for places in PLACES:
+            self.overloaded.labels(places)
         self.queue_waiting = Gauge("skin_queue_waiting", "Photos that wait for the model.", **own)
         self.queue_places = Gauge("skin_queue_places", "Photos that may wait; more are refused.", **own)
         self.model = Info("skin_model", "The model bundle that answers.", **own)

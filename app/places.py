@@ -44,7 +44,7 @@ def _take_upload_place() -> None:
         return
     places = current_app.extensions["upload_places"]
     if not places.acquire(blocking=False):
-        raise Overloaded(_seconds_to_wait())
+        raise _overloaded("uploads")
     g.upload_place = places
 
 
@@ -79,7 +79,7 @@ def _wait_for(places: threading.BoundedSemaphore) -> None:
             return
         if not client_is_there():
             raise ClientGone()
-    raise Overloaded(_seconds_to_wait())
+    raise _overloaded("decoding")
 
 
 def client_is_there() -> bool:
@@ -92,5 +92,7 @@ def client_is_there() -> bool:
         return True
 
 
-def _seconds_to_wait() -> int:
-    return math.ceil(current_app.extensions["config"].deadline_s)
+def _overloaded(places: str) -> Overloaded:
+    """Count a refusal by the places that are all taken, and give it; `inference.submit` counts those of the queue."""
+    current_app.extensions["metrics"].overloaded.labels(places).inc()
+    return Overloaded(math.ceil(current_app.extensions["config"].deadline_s))

@@ -7,6 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app.inference import Overloaded
+from app.observability import PLACES
 from tests.app.conftest import STRANGE, URGENT, send
 from tests.app.test_api import post
 
@@ -68,6 +70,22 @@ def test_the_first_failure_of_a_view_is_an_increase_from_zero(make_app):
     for outcome in ("internal_error", "engine_failed", "deadline_exceeded", "overloaded"):
         for view in ("patient.result", "api.answer", "clinician.photo"):
             assert seen[f"skin_requests_total{{outcome={outcome},view={view}}}"] == 0
+
+
+def test_whoever_is_refused_is_counted_by_the_places_that_were_taken(make_app, photo):
+    app = make_app(answering=URGENT, uploads=1, decoding=1, deadline_s=0.1)
+    client = app.test_client()
+    assert {samples(client)[f"skin_overloaded_total{{places={places}}}"] for places in PLACES} == {0}
+    for places in ("upload_places", "decoding_places"):
+        with app.extensions[places]:
+            assert send(client, photo).status_code == 503
+    app.extensions["inference"].submit = refuse
+    assert send(client, photo).status_code == 503
+    assert [samples(client)[f"skin_overloaded_total{{places={places}}}"] for places in PLACES] == [1, 1, 1]
+
+
+def refuse(*_):
+    raise Overloaded(seconds=20)
 
 
 def test_the_queue_and_the_model_are_told(make_app):

@@ -39,11 +39,11 @@ def print_table(outcomes: list[Outcome]) -> None:
     by_kind = defaultdict(list)
     for outcome in outcomes:
         by_kind[outcome.kind].append(outcome)
-    print(f"{'kind':6} {'inputs':>7} {'slowest':>9} {'most memory':>12}  outcomes")
+    print(f"{'kind':22} {'inputs':>7} {'slowest':>9} {'most memory':>12}  outcomes")
     for kind, some in by_kind.items():
         said = ", ".join(f"{name} {count}" for name, count in Counter(one.said for one in some).most_common(8))
         slowest, largest = max(one.seconds for one in some), max(one.megabytes for one in some)
-        print(f"{kind:6} {len(some):7} {slowest:7.2f} s {largest:9.0f} MB  {said}")
+        print(f"{kind:22} {len(some):7} {slowest:7.2f} s {largest:9.0f} MB  {said}")
 
 
 def main() -> int:

@@ -8,11 +8,19 @@ import zlib
 import numpy as np
 import pillow_heif
 import pydicom
-from PIL import Image
+from PIL import Image, ImageChops
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 # What breaks parsers: nothing, one, the borders of signed and unsigned numbers.
 BORDERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
+# One in so many is damaged from a photo of 12 megapixels; the others are small, so that there can be many.
+LARGE_EVERY = 200
+LARGE = {
+    "large JPEG": {"format": "JPEG", "quality": 90},
+    "large progressive JPEG": {"format": "JPEG", "progressive": True, "subsampling": 0},
+    "large PNG": {"format": "PNG", "compress_level": 1},
+    "large WebP": {"format": "WEBP", "method": 0},
+}
 # Most of what a decoder trusts stands at the beginning.
 HEAD_BYTES = 400
 
@@ -54,15 +62,28 @@ def originals() -> dict[str, tuple[bytes, ...]]:
     }
 
 
+@functools.cache
+def large(kind: str) -> bytes:
+    """A whole photo of 12 megapixels, one of `LARGE`, with a camera's noise."""
+    generator = np.random.default_rng(0)
+    soft = Image.fromarray(generator.integers(0, 256, size=(9, 12, 3), dtype=np.uint8)).resize((4000, 3000))
+    noise = Image.fromarray(generator.integers(0, 12, size=(3000, 4000), dtype=np.uint8))
+    return _file(ImageChops.subtract(soft, Image.merge("RGB", [noise] * 3)), **LARGE[kind])
+
+
 def make(number: int, seed: int = 0) -> tuple[str, bytes]:
     """The damaged file of that number, and its kind; the kinds take turns."""
     generator = np.random.default_rng((seed, number))
-    files = originals()
-    kind = list(files)[number % len(files)]
-    data = bytearray(files[kind][generator.integers(len(files[kind]))])
+    if number % LARGE_EVERY == LARGE_EVERY - 1:
+        kind = list(LARGE)[number // LARGE_EVERY % len(LARGE)]
+        data = bytearray(large(kind))
+    else:
+        files = originals()
+        kind = list(files)[number % len(files)]
+        data = bytearray(files[kind][generator.integers(len(files[kind]))])
     for _ in range(generator.integers(1, 4)):
         data = MUTATIONS[generator.integers(len(MUTATIONS))](data, generator)
-    if kind == "PNG" and generator.random() < 0.7:
+    if kind.endswith("PNG") and generator.random() < 0.7:
         data = _with_right_checksums(data)  # else the decoder stops at the first chunk that was touched
     return kind, bytes(data)
 
@@ -123,9 +144,9 @@ def _with_right_checksums(data: bytearray) -> bytearray:
     return data
 
 
-def _file(image: Image.Image, kind: str, **options) -> bytes:
+def _file(image: Image.Image, format: str, **options) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 

@@ -1,5 +1,6 @@
 """`make fuzz`, shortened: damaged photos go through the whole site, and the measuring measures."""
 
+import io
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ from PIL import Image
 from app.problems import PROBLEMS
 from tests.app.conftest import WATCH, classifier, encode, make_app, send  # noqa: F401 (two are fixtures)
 from tests.fuzz import decoding
-from tests.fuzz.inputs import make, originals
+from tests.fuzz.inputs import LARGE_EVERY, large, make, originals
 
 INPUTS = 300
 
@@ -28,6 +29,11 @@ def test_the_same_number_gives_the_same_damage_and_another_seed_another():
     assert make(7) == make(7)
     assert make(7) != make(7, seed=1)
     assert {make(number)[0] for number in range(len(originals()))} == set(originals())
+
+
+def test_a_few_are_as_large_as_those_of_phones():
+    assert [make(number)[0] for number in range(LARGE_EVERY - 2, LARGE_EVERY + 1)].count("large JPEG") == 1
+    assert Image.open(io.BytesIO(large("large JPEG"))).size == (4000, 3000)
 
 
 def test_memory_and_time_of_a_large_photo_are_seen(monkeypatch):
