@@ -360,12 +360,13 @@ def _unsaid(figures: dict | None) -> list[str]:
     if not figures:
         return []
     return [
-        "Where the sender does not say what took the photo, so that the bundle has to tell: balanced accuracy, seven "
-        f"classes {_share(figures['seven_classes']['balanced_accuracy'])}, accuracy "
-        f"{_share(figures['seven_classes']['accuracy'])}, calibration error {_share(figures['calibration_error'])}, "
-        f"malignancy AUC {_share(figures['malignancy_auc'])}; of the malignant ones "
-        f"{_share(figures['soon_sensitivity'])} reach the threshold of the advice, of the others "
-        f"{_share(figures['soon_specificity'])} stay below."
+        "The same where the sender does not say what took the photo, so that the bundle has to tell. Of the malignant "
+        f"ones {_share(figures['soon_sensitivity'])} reach the threshold of the advice, of the others "
+        f"{_share(figures['soon_specificity'])} stay below.",
+        _table(
+            ("figure, source not said", "value", "95 % interval"),
+            (_row(label, figures, path) for label, path in _FIGURES if path[0] in figures),
+        ),
     ]
 
 
