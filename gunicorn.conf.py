@@ -5,6 +5,7 @@ Anything else gunicorn offers can be given in its own variable GUNICORN_CMD_ARGS
 
 import logging
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -17,6 +18,12 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 workers = 1
 worker_class = "gunicorn_worker.HardenedWorker"  # gthread, hardened against slow clients
 threads = int(os.environ.get("THREADS", "16"))
+# Each connection is an open file. The process has others: libraries, the log, what each thread reads or asks.
+OTHER_FILES = 100 + 5 * threads
+worker_connections = 1000
+open_files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+if open_files != resource.RLIM_INFINITY:
+    worker_connections = max(2 * threads, min(worker_connections, open_files - OTHER_FILES))
 preload_app = False
 # TensorFlow logs a missing GPU as an error; its real failures reach us as exceptions.
 raw_env = ["TF_CPP_MIN_LOG_LEVEL=3"]

@@ -15,12 +15,12 @@ from flask import Flask, current_app, g, request
 from app.config import Config
 from app.inference import Overloaded
 
-SMALL_BYTES = 100_000  # an answer shown again, or a form without a file
+SMALL_BYTES = 100_000  # an answer shown again, or a form without a file; such are here before a thread is given
 _TCP_ESTABLISHED = 1
 
 
 def init_app(app: Flask, config: Config) -> None:
-    """Give each large upload a place before its body is read; before CSRF, which reads it."""
+    """Give each upload for which a thread may wait a place before its body is read; before CSRF, which reads it."""
     app.extensions["upload_places"] = threading.BoundedSemaphore(config.uploads)
     app.extensions["decoding_places"] = threading.BoundedSemaphore(config.decoding)
     app.before_request(_admit)
@@ -28,9 +28,14 @@ def init_app(app: Flask, config: Config) -> None:
 
 
 def _admit() -> None:
-    length = request.content_length
-    if request.method not in ("GET", "HEAD", "OPTIONS") and (length is None or length > SMALL_BYTES):
+    if request.method not in ("GET", "HEAD", "OPTIONS") and _may_keep_a_thread_waiting():
         _take_upload_place()
+
+
+def _may_keep_a_thread_waiting() -> bool:
+    length = request.content_length
+    # A client that waits for `100 Continue` has sent nothing of its body yet, however small it is.
+    return length is None or length > SMALL_BYTES or "Expect" in request.headers
 
 
 def _take_upload_place() -> None:

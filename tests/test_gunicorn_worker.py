@@ -1,6 +1,8 @@
-"""The real gunicorn with our worker, around a site of a few lines, against clients that are slow on purpose."""
+"""The real gunicorn with our worker, around a site of a few lines and around ours, against slow clients."""
 
 import contextlib
+import resource
+import runpy
 import socket
 import subprocess
 import sys
@@ -9,21 +11,33 @@ from pathlib import Path
 
 import pytest
 
+import gunicorn_worker
+from app import places
+
 ROOT = Path(__file__).parent.parent
 THREADS = 2
+CONNECTIONS = 60
+LONG = 20_000_000  # bytes; more than the system takes for a client that does not
 # The limits of gunicorn_worker.py, shortened so that a test need not wait for them.
 SETTINGS = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 import gunicorn_worker
 gunicorn_worker.HEAD_S = gunicorn_worker.BODY_S = gunicorn_worker.ANSWER_S = gunicorn_worker.REST_S = 3
+gunicorn_worker.WAITING_BYTES = {3 * LONG}
 worker_class = gunicorn_worker.HardenedWorker
 bind, threads, keepalive, control_socket_disable = "127.0.0.1:0", {THREADS}, 30, True
+worker_connections = {CONNECTIONS}
 
 def post_worker_init(worker):
     print("port", worker.sockets[0].getsockname()[1], flush=True)
 """
-SITE = """
+TIME_TO_TAKE_IT = "\ngunicorn_worker.ANSWER_S = 60\n"
+FEW_FILES = """
+    import resource
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+"""
+SITE = f"""
 import time
 
 def application(environ, start_response):
@@ -33,35 +47,62 @@ def application(environ, start_response):
     got = len(environ["wsgi.input"].read())
     if environ["PATH_INFO"] == "/slow":
         time.sleep(5)
-    content = b"x" * (50_000_000 if environ["PATH_INFO"] == "/long" else 0) or b"got %d" % got
+    content = b"x" * ({LONG} if environ["PATH_INFO"] == "/long" else 0) or b"got %d" % got
     start_response("200 OK", [("Content-Length", str(len(content)))])
     return [content]
 """
 
 
-@pytest.fixture(scope="module")
-def port(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("worker")
-    (folder / "settings.py").write_text(SETTINGS)
+@contextlib.contextmanager
+def serving(folder: Path, settings: str):
+    """The port of a gunicorn that ends in order and was never restarted."""
+    (folder / "settings.py").write_text(settings)
     (folder / "site_of_a_few_lines.py").write_text(SITE)
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--config", "settings.py", "site_of_a_few_lines"],
             cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
-    yield int(process.stdout.readline().split()[1])
-    process.terminate()
-    assert process.wait(timeout=40) == 0
-    assert "Traceback" not in (folder / "log").read_text()
-    process.stdout.close()
+    try:
+        yield int(process.stdout.readline().split()[1])
+    finally:
+        process.terminate()
+        status = process.wait(timeout=40)
+        process.stdout.close()
+    log = (folder / "log").read_text()
+    assert status == 0
+    assert "Traceback" not in log
+    assert log.count("Booting worker") == 1
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("worker"), SETTINGS) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def unhurried_port(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("worker"), SETTINGS + TIME_TO_TAKE_IT) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def site_port(start_site, tiny_bundle):
+    """The port of our own site with its own limits, few threads, and fewer places for uploads."""
+    site = start_site(SKIN_BUNDLE=str(tiny_bundle), THREADS="4", SKIN_UPLOADS="2", SKIN_RATE_LIMIT="")
+    yield int(site.url.rpartition(":")[2])
+    assert site.stop() == 0
 
 
 @contextlib.contextmanager
 def clients(port: int, number: int, first: bytes):
     with contextlib.ExitStack() as stack:
-        connections = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(number)]
+        connections = [stack.enter_context(socket.socket()) for _ in range(number)]
         for connection in connections:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 10_000)  # takes little that it does not read
             connection.settimeout(20)
+            connection.connect(("127.0.0.1", port))
             connection.sendall(first)
         yield connections
 
@@ -75,6 +116,15 @@ def ask(port: int, request: bytes = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: c
         while data := connection.recv(65_536):
             content += data
     return content[-20:], time.monotonic() - started
+
+
+def read_all(connection: socket.socket) -> bytearray:
+    """What came until the connection was closed."""
+    content = bytearray()
+    with contextlib.suppress(ConnectionResetError):
+        while data := connection.recv(1_000_000):
+            content += data
+    return content
 
 
 def read_until(connection: socket.socket, words: bytes, times: int = 1) -> None:
@@ -111,6 +161,40 @@ def test_a_head_in_pieces_is_put_together(port):
             connection.sendall(piece)
             time.sleep(0.1)
         read_until(connection, b"got 4")
+
+
+def test_who_sends_no_whole_small_body_holds_no_thread_and_is_cut_off(port):
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0003\r\n\r\n"
+    with clients(port, 5 * THREADS, request) as first, clients(port, 5 * THREADS, request + b"abc" + request) as second:
+        for connection in second:
+            read_until(connection, b"got 3")
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 2
+        assert all(map(is_cut_off, first + second))
+
+
+def test_when_all_connections_are_taken_a_new_one_gets_the_place_of_who_waits_longest(port):
+    with clients(port, 2 * CONNECTIONS, b"GET / HTTP/1.1\r\n"):
+        answer, seconds = ask(port)
+        assert answer.endswith(b"got 0")
+        assert seconds < 2
+
+
+def test_where_no_file_can_be_opened_the_site_waits_and_goes_on(tmp_path):
+    with serving(tmp_path, SETTINGS + FEW_FILES) as port:
+        with clients(port, CONNECTIONS, b"GET / HTTP/1.1\r\n"):
+            assert ask(port)[0].endswith(b"got 0")
+        assert "No connection can be accepted" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("files", "connections"), [(20_000, 1000), (512, 332), (64, 32), (resource.RLIM_INFINITY, 1000)]
+)
+def test_no_more_connections_are_taken_than_files_can_be_opened(monkeypatch, files, connections):
+    monkeypatch.delenv("THREADS", raising=False)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["worker_connections"] == connections
 
 
 def test_a_connection_serves_many_requests_even_sent_at_once(port):
@@ -190,12 +274,34 @@ def test_who_waits_for_a_slow_answer_is_not_cut_off(port):
     assert seconds > 4
 
 
-def test_who_never_takes_the_answer_gives_the_thread_back(port):
-    with clients(port, THREADS, b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n"):
+def test_who_does_not_take_the_answer_holds_no_thread_and_is_cut_off(port):
+    with clients(port, THREADS, b"GET /long HTTP/1.1\r\nHost: a\r\n\r\n") as connections:
         time.sleep(0.5)
         answer, seconds = ask(port)
         assert answer.endswith(b"got 0")
-        assert seconds < 6
+        assert seconds < 2
+        time.sleep(6)
+        assert all(len(read_all(connection)) < LONG for connection in connections)
+
+
+def test_an_answer_that_is_taken_slowly_comes_whole_and_the_next_request_is_served(unhurried_port):
+    with clients(unhurried_port, 1, b"GET /long HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n") as (
+        connection,
+    ):
+        time.sleep(1)
+        content = bytearray()
+        while not content.endswith(b"got 0"):
+            data = connection.recv(1_000_000)
+            assert data
+            content += data
+        assert content.count(b"x") == LONG
+
+
+def test_answers_that_nobody_takes_are_dropped_before_they_fill_the_memory(unhurried_port):
+    with clients(unhurried_port, 8, b"GET /long HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") as connections:
+        time.sleep(1)
+        whole = [len(read_all(connection)) > LONG for connection in connections]
+        assert 0 < sum(whole) < len(whole)
 
 
 def test_who_keeps_the_closed_connection_open_delays_nobody(port):
@@ -204,3 +310,30 @@ def test_who_keeps_the_closed_connection_open_delays_nobody(port):
         answer, seconds = ask(port)
         assert answer.endswith(b"got 0")
         assert seconds < 1
+
+
+FONT = b"GET /static/fonts/DejaVuSansCondensed.ttf HTTP/1.1\r\nHost: localhost\r\n\r\n"
+FORM = b"POST /en/result HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        FORM + b"Content-Length: 90000\r\n\r\n",
+        FORM + b"Content-Length: 90000\r\nExpect: 100-continue\r\n\r\n",
+        FORM + b"Content-Length: 900000\r\n\r\n",
+        FORM + b"Transfer-Encoding: chunked\r\n\r\n",
+        12 * FONT,
+    ],
+    ids=["a small body", "a small body to be asked for", "a large body", "chunks", "not taken"],
+)
+def test_the_site_answers_while_more_clients_are_slow_than_it_has_threads(site_port, first):
+    with clients(site_port, 12, first):
+        time.sleep(1)
+        answer, seconds = ask(site_port, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert b"alive" in answer
+        assert seconds < 10  # the limits are 20 and 60
+
+
+def test_a_body_that_takes_no_place_is_here_before_a_thread_is_given():
+    assert places.SMALL_BYTES <= gunicorn_worker.SMALL_BODY_BYTES

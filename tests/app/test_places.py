@@ -54,6 +54,14 @@ def test_a_small_photo_needs_a_place_as_well_and_gives_it_back(make_app, photo):
     assert free(app, "upload_places") == 1
 
 
+def test_a_small_body_that_is_still_to_be_asked_for_needs_a_place(make_app):
+    app = make_app(answering=WATCH, uploads=1)
+    client = app.test_client()
+    with app.extensions["upload_places"]:
+        answer = client.post("/en/result", data={"a": "form"}, headers={"Expect": "100-continue"})
+        assert answer.status_code == 503
+
+
 def test_only_so_many_photos_are_decoded_at_once(make_app, photo, monkeypatch):
     app = make_app(answering=WATCH, decoding=2)
     at_once, most, lock = 0, 0, threading.Lock()
