@@ -38,13 +38,17 @@ _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class HardenedRequest(Request):
-    """A request that can say whether its body was read."""
+    """A request whose connection is closed, and said to be, unless its body was read: the next one is behind it."""
 
     def is_read(self) -> bool:
         """Whether the body was read to its end."""
         reader = self.body.reader
         ended = reader.parser is None if isinstance(reader, ChunkedReader) else reader.length == 0
         return ended and not self.body.failed
+
+    def should_close(self) -> bool:
+        """What the answer's header `Connection` says, and what is done."""
+        return super().should_close() or not self.is_read()
 
 
 class CountingUnreader(SocketUnreader):
@@ -234,7 +238,7 @@ class HardenedWorker(ThreadWorker):
         """Let the site answer, while the body must come at a pace; say whether the connection can go on."""
         req.unreader.received = 0
         self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S, req)
-        return super().handle_request(req, conn) and req.is_read()  # gunicorn would let the thread read the rest
+        return super().handle_request(req, conn)
 
     def finish_request(self, conn, fs):
         """Go on with a connection once its answer was taken."""

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 import gunicorn_worker
 from app import places
@@ -254,6 +255,16 @@ def test_who_is_refused_in_the_middle_of_an_upload_sees_why_and_holds_no_thread(
                 sender.sendall(bytes(length // 50))  # all of it, before it looks for an answer
             read_until(sender, b"refused")
             assert is_cut_off(sender)
+
+
+def test_who_sends_uploads_one_after_the_other_gets_an_answer_to_each_refused_one(port):
+    url = f"http://127.0.0.1:{port}/"
+    with requests.Session() as session:
+        for _ in range(30):
+            refused = session.post(url + "refused", data=bytes(150_000), timeout=20)
+            assert (refused.text, refused.headers["Connection"]) == ("refused", "close")
+        taken = session.post(url, data=bytes(150_000), timeout=20)
+        assert (taken.text, taken.headers["Connection"]) == ("got 150000", "keep-alive")
 
 
 def test_who_goes_on_sending_after_the_answer_is_cut_off(port):
