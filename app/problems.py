@@ -9,6 +9,7 @@ from flask_babel import format_decimal
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from app import limits, observability
@@ -201,6 +202,8 @@ def init_app(app: Flask) -> None:
     """Let every error of every view become an answer here."""
     app.register_error_handler(ModelStoreError, _answer_expected)
     app.register_error_handler(HTTPException, _answer_http)
+    # Of a body in chunks only its reader finds out that it is malformed.
+    app.register_error_handler(ParseException, lambda _error: _answer("bad_request", {}))
     app.register_error_handler(Exception, _answer_unexpected)
 
 

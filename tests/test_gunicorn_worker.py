@@ -1,6 +1,7 @@
 """The real gunicorn with our worker, around a site of a few lines and around ours, against slow clients."""
 
 import contextlib
+import re
 import resource
 import runpy
 import socket
@@ -344,6 +345,14 @@ def test_the_site_answers_while_more_clients_are_slow_than_it_has_threads(site_p
         answer, seconds = ask(site_port, b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert b"alive" in answer
         assert seconds < 10  # the limits are 20 and 60
+
+
+@pytest.mark.parametrize("chunks", [b"zz\r\n", b"3\r\nabcXX\r\n", b"3;\r\nabc\r\n", b"0\r\nno trailer\r\n\r\n"])
+def test_a_malformed_chunk_is_a_request_that_cannot_be_understood(site_port, chunks):
+    head = b"POST /api/v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=a\r\n"
+    with clients(site_port, 1, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks) as (connection,):
+        answer = read_all(connection)
+    assert re.match(rb"HTTP/1.1 400 .*\r\nConnection: close\r\n.*\"code\": ?\"bad_request\"", answer, re.DOTALL)
 
 
 def test_a_body_that_takes_no_place_is_here_before_a_thread_is_given():
