@@ -3,7 +3,6 @@
 Anything else gunicorn offers can be given in its own variable GUNICORN_CMD_ARGS.
 """
 
-import logging
 import os
 import resource
 import sys
@@ -44,22 +43,11 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 control_socket_disable = True
 
 
-class WithoutTheClient(logging.Filter):
-    """Takes address and words of the client out of gunicorn's line about what cannot be read as a request."""
-
-    def filter(self, record):
-        """Let every line through."""
-        if str(record.msg).startswith("Invalid request from ip="):
-            record.msg = "What a client sent cannot be read as a request, and was refused."
-        return True
-
-
 # The site writes a line for each request itself, app/observability.py, on standard output; everything else goes to
 # standard error. gunicorn's own access log would tell the answer's size, and with it what kind of answer it was.
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"nobody": {"()": WithoutTheClient}},
     "formatters": {
         "text": {"format": "%(asctime)s %(levelname)s %(message)s", "datefmt": "%Y-%m-%dT%H:%M:%S%z"},
         "json": {
@@ -71,12 +59,7 @@ logconfig_dict = {
     },
     "handlers": {
         "requests": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": "ext://sys.stdout"},
-        "rest": {
-            "class": "logging.StreamHandler",
-            "formatter": LOG_FORMAT,
-            "stream": "ext://sys.stderr",
-            "filters": ["nobody"],
-        },
+        "rest": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT, "stream": "ext://sys.stderr"},
     },
     "root": {"level": "WARNING", "handlers": ["rest"]},
     "loggers": {

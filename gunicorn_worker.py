@@ -17,6 +17,7 @@ from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 
 from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName, ParseException
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
@@ -139,6 +140,21 @@ def _bytes_to_begin(begun: bytearray) -> int:
     return len(head) + int(length[1])
 
 
+def _refusal() -> bytes:
+    from app.security import HEADERS  # here, since the site must not be loaded before the worker is forked
+
+    text = b"This request cannot be understood.\n"
+    headers = {
+        "Connection": "close",
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Length": str(len(text)),
+        "Cache-Control": "no-store",
+        **HEADERS,
+    }
+    lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode() + HEAD_END + text
+
+
 class HardenedWorker(ThreadWorker):
     """`ThreadWorker` in which a client that sends or takes a byte now and then is cut off."""
 
@@ -239,6 +255,15 @@ class HardenedWorker(ThreadWorker):
         req.unreader.received = 0
         self._deadlines[conn] = _Deadline(time.monotonic() + BODY_S, req)
         return super().handle_request(req, conn)
+
+    def handle_error(self, req, client, addr, exc):
+        """Refuse what cannot be read as a request; gunicorn's page quotes it and has none of the site's headers."""
+        if not isinstance(exc, ParseException) or isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName):
+            super().handle_error(req, client, addr, exc)
+            return
+        self.log.warning("What a client sent cannot be read as a request, and was refused.")
+        with contextlib.suppress(OSError):  # the client is gone
+            client.sendall(_refusal())
 
     def finish_request(self, conn, fs):
         """Go on with a connection once its answer was taken."""

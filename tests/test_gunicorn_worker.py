@@ -14,7 +14,7 @@ import pytest
 import requests
 
 import gunicorn_worker
-from app import places
+from app import places, security
 
 ROOT = Path(__file__).parent.parent
 THREADS = 2
@@ -322,6 +322,20 @@ def test_who_keeps_the_closed_connection_open_delays_nobody(port):
         answer, seconds = ask(port)
         assert answer.endswith(b"got 0")
         assert seconds < 1
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [b"GET / HTTP/1.1\r\nHost: a\r\n<marked>: x\r\n\r\n", b"GET / marked\r\n\r\n", b"\r\n\r\nmarked"],
+    ids=["a header", "a version", "nothing"],
+)
+def test_what_is_no_request_is_refused_without_a_word_of_it_and_with_the_sites_headers(site_port, request_):
+    with clients(site_port, 1, request_) as (connection,):
+        answer = read_all(connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"marked" not in answer
+    for name, value in {**security.HEADERS, "Cache-Control": "no-store", "Connection": "close"}.items():
+        assert f"\r\n{name}: {value}\r\n".encode() in answer
 
 
 FONT = b"GET /static/fonts/DejaVuSansCondensed.ttf HTTP/1.1\r\nHost: localhost\r\n\r\n"
