@@ -234,6 +234,10 @@ function cut() {
 function busy(on) {
   form.classList.toggle("looking", on);
   form.setAttribute("aria-busy", on);
+  if (on) { // a button that is disabled loses the focus to nowhere
+    state.focus({ preventScroll: true });
+    state.scrollIntoView({ block: "nearest" });
+  }
   submitButton.disabled = on;
   progress.hidden = !on;
 }
@@ -241,6 +245,7 @@ function busy(on) {
 function fail() {
   busy(false);
   say("Broken");
+  submitButton.focus({ preventScroll: true });
 }
 
 function show(html) {

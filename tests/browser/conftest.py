@@ -67,12 +67,12 @@ def site(start_site, tiny_bundle):
 
 @pytest.fixture
 def visit(browser, site) -> Iterator:
-    """A function that opens a window as a new visitor: `visit(width=360, javascript=True)`."""
+    """A function that opens a window as a new visitor: `visit(width=360, javascript=True, touch=True)`."""
     contexts, visits = [], []
 
-    def open_window(width: int = PHONE["width"], javascript: bool = True) -> Visit:
+    def open_window(width: int = PHONE["width"], javascript: bool = True, touch: bool = True) -> Visit:
         context = browser.new_context(
-            viewport={**PHONE, "width": width}, device_scale_factor=2, is_mobile=True, has_touch=True,
+            viewport={**PHONE, "width": width}, device_scale_factor=2, is_mobile=touch, has_touch=touch,
             java_script_enabled=javascript, locale="en-GB",
         )  # fmt: skip
         contexts.append(context)

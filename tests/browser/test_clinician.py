@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from app.i18n import LANGUAGES
+from tests.browser.test_languages import BROKEN_WORDS
 
 RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
 WITH_AND_WITHOUT_JAVASCRIPT = pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
@@ -73,6 +74,11 @@ def test_the_whole_journey(visit, send_series, files, language, width, javascrip
     assert page.locator("#rows tr").count() == 4
     assert page.locator("#failures li").count() == 1
     assert "letter.txt" in page.locator("#failures").inner_text()
+    assert page.locator(".ranked, .medical").evaluate_all(BROKEN_WORDS) == []
+    assert page.locator(".points .reached").count() + page.locator(".points .below").count() > 0
+    assert page.locator(".points .below:visible").count() == (
+        page.locator(".points .below").count() if width > 800 else 0
+    )
     assert window.overflow_px() == 0
 
     opened = opened_by(page, page.locator(".open button").first)
@@ -86,6 +92,7 @@ def test_the_whole_journey(visit, send_series, files, language, width, javascrip
     person = opened_by(page, page.locator("#compare"))
     assert person.locator(".lesions li").count() == 3
     assert person.locator(".lesions img").count() == 3
+    assert person.locator(".lesions .medical").evaluate_all(BROKEN_WORDS) == []
     assert person.evaluate("document.documentElement.scrollWidth") <= width
     person.close()
 
@@ -95,11 +102,11 @@ def test_the_whole_journey(visit, send_series, files, language, width, javascrip
     assert [row["image"] for row in rows] == [file.stem for file in files[:4]]
 
 
-@pytest.mark.parametrize("colours", ["light", "dark"])
-def test_every_page_of_it_is_accessible(visit, send_series, colours):
+@pytest.mark.parametrize(("language", "colours"), [("en", "light"), ("kk", "dark"), ("ru", "light")])
+def test_every_page_of_it_is_accessible(visit, send_series, language, colours):
     window = visit()
     window.page.emulate_media(color_scheme=colours)
-    send_series(window)
+    send_series(window, language)
     assert violations(window.page) == []
     for index in range(3):
         window.page.locator('input[name="marked"]').nth(index).check()
@@ -108,8 +115,31 @@ def test_every_page_of_it_is_accessible(visit, send_series, colours):
         tab.emulate_media(color_scheme=colours)
         assert violations(tab) == []
         tab.close()
-    window.open("/en/clinician/operating-points")
+    window.open(f"/{language}/clinician/operating-points")
     assert violations(window.page) == []
+
+
+def test_each_file_of_a_series_says_how_far_it_is(visit, send_series):
+    window = visit()
+    window.page.add_init_script(
+        """window.seen = [];
+        document.addEventListener("DOMContentLoaded", () => {
+            const queue = document.getElementById("queue");
+            new MutationObserver(() => window.seen.push(...[...queue.children].map((place) => [
+                place.firstChild.textContent.slice(0, 6), place.lastChild.textContent,
+                place.querySelector("progress").getAttribute("value"),
+            ]))).observe(queue, {subtree: true, childList: true, attributes: true});
+        });"""
+    )
+    send_series(window)
+    seen = window.page.evaluate("window.seen")
+    assert ["ISIC_3", "waiting", "0"] in seen
+    for name in ("ISIC_0", "ISIC_3"):
+        steps = [step for step in seen if step[0] == name]
+        assert [name, "sending", "1"] in steps
+        assert steps[-1] == [name, "the model is looking", None]  # from here on nobody knows how long
+    assert window.page.locator("#queue li").count() == 0
+    window.page.get_by_text("Answered: 4. Still to come: 0.").wait_for()
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT

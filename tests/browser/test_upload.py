@@ -1,5 +1,8 @@
 """A person with a phone sends a photo and reads what to do."""
 
+import json
+import shutil
+
 import pytest
 
 WITH_AND_WITHOUT_JAVASCRIPT = pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
@@ -100,6 +103,114 @@ def test_nothing_of_the_answer_is_left_in_the_browser_but_a_session_cookie(visit
     send_photo(phone)
     assert [(cookie["name"], cookie["expires"]) for cookie in phone.page.context.cookies()] == [("session", -1)]
     assert phone.page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_what_happens_after_sending_is_told_and_moves_only_for_who_likes_it(visit, photo_file, motion):
+    phone = visit()
+    page = phone.page
+    page.emulate_media(reduced_motion=motion)
+    phone.open()
+    page.locator('input[type="file"]').last.set_input_files(photo_file)
+    page.locator("canvas").wait_for()
+    page.evaluate(
+        """() => {
+            const [state, progress] = ["state", "progress"].map((id) => document.getElementById(id));
+            window.seen = [];
+            new MutationObserver(() => window.seen.push({
+                said: state.textContent,
+                sent: progress.hidden ? "" : progress.getAttribute("value") || "unknown",
+                focused: document.activeElement.id,
+                moving: document.getAnimations().length,
+            })).observe(document.getElementById("upload"), {subtree: true, childList: true, attributes: true});
+        }"""
+    )
+    page.locator('button[type="submit"]').click()
+    page.locator("article.answer").wait_for()
+    seen = page.evaluate("window.seen")
+    sending = [one for one in seen if one["said"] == "Sending the photo."]
+    looking = [one for one in seen if one["said"].startswith("The model is looking")]
+    assert "1" in [one["sent"] for one in sending]
+    assert {one["sent"] for one in looking} == {"unknown"}
+    assert {one["focused"] for one in looking} == {"state"}  # not lost with the button that is disabled meanwhile
+    assert {one["moving"] for one in looking} == {0 if motion == "reduce" else 1}
+
+
+@pytest.fixture(scope="module")
+def calm_site(start_site, tiny_bundle, tmp_path_factory):
+    """The address of a site whose model finds nothing urgent, nothing for soon and nothing strange."""
+    bundle = tmp_path_factory.mktemp("calm") / "1.0.0"
+    shutil.copytree(tiny_bundle, bundle)
+    document = json.loads((bundle / "bundle.json").read_text())
+    for calibration in document["calibration"].values():
+        calibration["out_of_distribution"]["threshold"] = 1e6
+        for point in calibration["operating_points"]:
+            point["threshold"] = 1.0
+    (bundle / "bundle.json").write_text(json.dumps(document))
+    return start_site(SKIN_BUNDLE=str(bundle), SKIN_RATE_LIMIT="").url
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_a_poor_photo_is_taken_again_or_answered_all_the_same(visit, calm_site, draw_photo, tmp_path, javascript):
+    small = tmp_path / "small.jpg"
+    draw_photo(size=(240, 180)).save(small, quality=95)
+    phone = visit(javascript=javascript)
+    phone.origin = calm_site
+    page = phone.page
+
+    def send_small() -> None:
+        page.locator('input[type="file"]').last.set_input_files(small)
+        if javascript:
+            page.locator("canvas").wait_for()
+        page.locator('button[type="submit"]').click()
+        page.locator('article[data-level="cannot_judge"]').wait_for()
+
+    phone.open()
+    send_small()
+    assert page.locator(".row-percent").count() == 0
+    page.get_by_role("link", name="Take a new photo").click()
+    page.locator("form#upload").wait_for()
+    send_small()
+    assert page.locator(".limits").get_by_role("link", name="How often the model is right").is_visible()
+    page.get_by_role("button", name="Show the answer anyway").click()
+    page.locator('article[data-level="watch"]').wait_for()
+    assert page.locator(".row-percent").count() == 8
+    assert page.locator(".remarks li").count() >= 1
+    assert phone.overflow_px() == 0
+
+
+def test_a_desk_s_keyboard_alone_goes_from_the_photo_to_the_letter(visit, photo_file):
+    desk = visit(width=1280, touch=False)
+    page = desk.page
+    desk.open()
+
+    def tab_to(found: str) -> None:
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("found => document.activeElement.matches(found)", found):
+                return
+        pytest.fail(f"the Tab key does not reach {found}")
+
+    tab_to('input[type="file"]')
+    with page.expect_file_chooser() as choosing:
+        page.keyboard.press("Enter")
+    choosing.value.set_files(photo_file)
+    page.wait_for_function("() => document.activeElement.tagName == 'CANVAS'")
+    page.keyboard.press("-")
+    tab_to('input[name="source"]')
+    page.keyboard.press("ArrowRight")
+    assert page.locator('input[name="source"]:checked').get_attribute("value") != ""
+    tab_to("#site")
+    tab_to('button[type="submit"]')
+    page.keyboard.press("Enter")
+    page.locator("article.answer").wait_for()
+    page.wait_for_function("() => document.activeElement.tagName == 'H1'")
+    tab_to(".seen summary")
+    page.keyboard.press("Enter")
+    assert page.locator(".seen .overlay").is_visible()
+    tab_to(".to-letter .main-button")
+    page.keyboard.press("Enter")
+    page.locator("article.letter").wait_for()
 
 
 def test_everything_can_be_reached_and_sent_with_the_keyboard_alone(visit, photo_file):
