@@ -35,6 +35,14 @@ class Advice:
     may_show_anyway: bool = False
     if_a_spot: Level | None = None
 
+    def as_json(self) -> dict:
+        """The codes alone, as the API and the clinicians' files have them."""
+        return {
+            "level": self.level.value,
+            "reasons": list(self.reasons),
+            "if_a_spot": self.if_a_spot.value if self.if_a_spot else None,
+        }
+
 
 def for_prediction(
     prediction: Prediction, severe: Sequence[str], mild: Sequence[str], calibration: Calibration, anyway: bool = False

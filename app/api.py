@@ -196,11 +196,9 @@ def _answer_json(data: bytes, source: str | None) -> dict:
         "model": {"name": read.bundle.name, "version": read.bundle.version, "id": read.bundle.id},
         "source": read.prediction.source,
         "advice": {
-            "level": read.advice.level.value,
+            **read.advice.as_json(),
             "text": str(read.text.heading),
             "within_days": read.text.within_days,
-            "reasons": list(read.advice.reasons),
-            "if_a_spot": read.advice.if_a_spot.value if read.advice.if_a_spot else None,
         },
         "quality": _quality_json(read),
         "prediction": _prediction_json(read) if read.has_diagnoses else None,

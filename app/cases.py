@@ -8,6 +8,7 @@ import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -46,7 +47,7 @@ class Case:
     features: np.ndarray
     detail_digest: str
 
-    @property
+    @cached_property  # a row of the table asks for it again and again
     def prediction(self) -> Prediction:
         """By the bundle's calibration for the source that the sender said, or that the bundle's probe tells."""
         return current_app.extensions["classifier"].interpret(self.evidence, self.said_source or None)
@@ -56,7 +57,7 @@ class Case:
         """The one that `prediction` rests on."""
         return current_app.extensions["classifier"].bundle.calibrations[self.said_source or self.evidence.source]
 
-    @property
+    @cached_property
     def advice(self) -> Advice:
         """What a patient would be told first: no calm answer in spite of mild issues."""
         return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration)

@@ -20,7 +20,6 @@ from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malig
 
 # The browser scales it up smoothly; a larger one would only cost time.
 OVERLAY_SIDE_PX = 76
-_ERROR = {"difference": "value", "low": "low", "high": "high"}  # what the page calls a figure and its interval
 # Fewer test photos than this say too little about the next one.
 MIN_PHOTOS_FOR_FREQUENCY = 20
 
@@ -295,8 +294,14 @@ def _trust(read: Judged) -> str:
         "and the share that came true differed by %(difference)s percentage points on average. On so many photos that "
         "is known no better than to lie between %(low)s and %(high)s.",
         n=format_decimal(figures["images"]),
-        **{name: format_decimal(round(100 * error[key])) for name, key in _ERROR.items()},
+        difference=_points(error["value"]),
+        low=_points(error["low"]),
+        high=_points(error["high"]),
     )
+
+
+def _points(share: float) -> str:
+    return format_decimal(round(100 * share))
 
 
 def _score(read: Judged) -> Score | None:

@@ -502,9 +502,8 @@ def _asked(sets: dict) -> list[str]:
     for label, source, path, bound in _ASKED:
         if source in sets and path[0] in sets[source]:
             figure, is_error = _figure(sets[source], path), path == ("calibration_error",)
-            worst = 1.0 if is_error else 0.0
-            value = worst if figure["value"] is None else figure["value"]
-            reached = value <= bound if is_error else value >= bound
+            value = figure["value"]
+            reached = value is not None and (value <= bound if is_error else value >= bound)
             asked = f"at {'most' if is_error else 'least'} {bound:.2f}"
             rows.append((f"{label} ({source})", asked, _share(figure), "yes" if reached else "no"))
     return [

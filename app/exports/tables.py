@@ -67,11 +67,7 @@ def _photo(item: Item) -> dict:
         ],
         "out_of_distribution": {"score": prediction.ood_score, "flag": prediction.out_of_distribution},
         "quality": {"severe": list(case.severe), "mild": list(case.mild)},
-        "advice": {
-            "level": case.advice.level.value,
-            "reasons": list(case.advice.reasons),
-            "if_a_spot": case.advice.if_a_spot.value if case.advice.if_a_spot else None,
-        },
+        "advice": case.advice.as_json(),
         "own_diagnosis": item.own or None,
         "actual_diagnosis": actual(case.name) or None,
     }
