@@ -268,7 +268,11 @@ def loss_of(recipe: Recipe, draws: Draws) -> Callable:
 def compiled(model: keras.Model, recipe: Recipe, stage: Stage, loss: Callable, side_px: int) -> keras.Model:
     """The network behind its augmentation, compiled; its input is what `Draws.batch` gives of images of this side."""
     inputs = augmentation.inputs(side_px, stage.augmentation)
-    trainer = keras.Model(inputs, model(augmentation.Augment(stage.size_px)(inputs)))
+    answers = model(augmentation.Augment(stage.size_px)(inputs))
+    if stage.thumbnail_share:
+        inputs = {**inputs, "offset": keras.Input((len(CODES),), name="offset")}
+        answers = answers + inputs["offset"]
+    trainer = keras.Model(inputs, answers)
     o = recipe.optimizer
     settings = {
         "learning_rate": stage.peak,

@@ -1,30 +1,30 @@
 """Which images an epoch draws, and the class shares that follow from it."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from model_store.classes import CODES
 
 
-def draw_probabilities(rows: pd.DataFrame, class_power: float, phone_share: float) -> np.ndarray:
+def draw_probabilities(rows: pd.DataFrame, class_power: float, kind_shares: Mapping[str, float]) -> np.ndarray:
     """How likely each image is to be drawn next.
 
     Args:
         rows: training images with the columns `label` and `kind`, N rows.
-        class_power: see `Recipe.class_power`; the classes are counted apart for phone photos.
-        phone_share: share of the draws that are phone photos; without any, the others get it all.
+        class_power: see `Recipe.class_power`; the classes of each kind that has a share are counted apart.
+        kind_shares: shares of the draws, by kind; what they leave goes to the other kinds, and what a kind without
+            images was to have goes to all.
 
     Returns:
         Shape (N,), float64, sums to 1.
     """
-    phone = (rows.kind == "phone").to_numpy()
-    counts = rows.groupby([phone, rows.label]).label.transform("size").to_numpy()
-    weights = counts.astype(float) ** -class_power
-    share = phone_share if phone.any() and not phone.all() else float(phone.all())
-    for part, part_share in ((phone, share), (~phone, 1 - share)):
-        if part.any():
-            weights[part] *= part_share / weights[part].sum()
-    return weights
+    part = rows.kind.where(rows.kind.isin(kind_shares), "others")
+    weights = rows.groupby([part, rows.label]).label.transform("size").astype(float) ** -class_power
+    others = 1 - sum(kind_shares.values())
+    weights *= part.map(lambda name: kind_shares.get(name, others)) / weights.groupby(part).transform("sum")
+    return (weights / weights.sum()).to_numpy()
 
 
 def class_shares(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:

@@ -97,3 +97,54 @@ def test_a_loss_that_does_not_balance_leaves_the_shares_of_the_draws(table):
     np.testing.assert_allclose(draws.source_shift(recipe(), table, "dermoscopy"), expected)
     no_phones = table[table.kind == "dermoscopy"].reset_index(drop=True)
     np.testing.assert_allclose(draws.source_shift(recipe(), no_phones, "phone"), expected)
+
+
+@pytest.fixture
+def with_thumbnails(table):
+    """Thumbnails are melanomas or DF, as often; never naevi."""
+    thumbnails = pd.DataFrame({"label": [MEL, DF] * 6, "kind": "thumbnail", "split": "train"})
+    return pd.concat([table, thumbnails], ignore_index=True)
+
+
+def with_share(**settings) -> Recipe:
+    stage = Stage("only", 32, epochs=1, batch_size=4, peak=1e-3, phone_share=0.5, thumbnail_share=0.4, **settings)
+    return Recipe((stage,), logit_adjustment=True)
+
+
+def drawn_with_share(with_thumbnails, rng, **settings) -> draws.Draws:
+    pixels = rng.integers(0, 256, (len(with_thumbnails), 16, 16, 3)).astype(np.uint8)
+    return draws.Draws(with_share(**settings), 0, Data(with_thumbnails, pixels, pixels))
+
+
+def test_thumbnails_come_as_often_as_their_share(with_thumbnails, rng):
+    some = drawn_with_share(with_thumbnails, rng, epoch_images=1000)
+    drawn = with_thumbnails.kind[some.order(0)].value_counts(normalize=True)
+    assert drawn.to_dict() == pytest.approx({"phone": 0.5, "thumbnail": 0.4, "dermoscopy": 0.1}, abs=0.01)
+
+
+def test_thumbnails_are_told_from_each_other_alone(with_thumbnails, rng):
+    some = drawn_with_share(with_thumbnails, rng)
+    thumbnail, other = len(with_thumbnails) - 1, 0
+    inputs, _ = some.batch(np.array([thumbnail, other]), 0, 0)
+    its_shares, shares = np.exp(some.log_shares + inputs["offset"])
+    np.testing.assert_allclose(its_shares[[MEL, DF]], 0.5, rtol=1e-5)
+    assert its_shares[NV] < 2e-4  # a naevus is out of the question, so nothing is learnt of it
+    np.testing.assert_allclose(shares, np.exp(some.log_shares), rtol=1e-5)
+
+
+def test_what_is_added_is_mixed_as_the_images_are(with_thumbnails, rng):
+    rows = np.array([len(with_thumbnails) - 1, 0] * 4)
+    pure = drawn_with_share(with_thumbnails, rng).batch(rows, 0, 0)[0]["offset"]
+    inputs, _ = drawn_with_share(with_thumbnails, rng, augmentation=Augmentation(mixup=0.4)).batch(rows, 0, 0)
+    share = inputs["mixed"][:, None]
+    np.testing.assert_allclose(inputs["offset"], pure + share * (pure[inputs["partner"]] - pure), atol=1e-5)
+    assert (inputs["offset"] != pure).any()
+
+
+def test_the_shift_of_a_source_does_not_know_of_thumbnails_that_are_compared_apart(table, with_thumbnails):
+    stage = Stage("only", 32, epochs=1, batch_size=4, peak=1e-3, phone_share=0.5 / 0.6)
+    without = Recipe((stage,), logit_adjustment=True)
+    for source in ("phone", "dermoscopy"):
+        np.testing.assert_allclose(
+            draws.source_shift(with_share(), with_thumbnails, source), draws.source_shift(without, table, source)
+        )

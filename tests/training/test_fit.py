@@ -349,6 +349,27 @@ def test_a_mixed_epoch_of_whole_batches_trains(small_network, data, tmp_path):
     assert pd.read_csv(tmp_path / "history.csv").images.tolist() == [32]
 
 
+def test_a_diagnosis_of_which_there_are_no_thumbnails_learns_nothing_from_them(small_network, data, tmp_path):
+    kind = np.where((data.table.split == "train") & (data.table.label != 1), "thumbnail", data.table.kind)
+    stage = Stage("only", 16, epochs=1, epoch_images=64, batch_size=16, peak=1e-3, thumbnail_share=0.5)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,), optimizer=Optimizer())
+    mixed = dataclasses.replace(data, table=data.table.assign(kind=kind))
+    fit.run(recipe, mixed, tmp_path, "random")
+    assert np.isfinite(pd.read_csv(tmp_path / "history.csv").loss).all()
+
+    draws = fit.Draws(recipe, 0, mixed)
+    model = small_network(16)
+    trainer = fit.compiled(model, recipe, stage, fit.loss_of(recipe, draws), draws.pixels.shape[1])
+    thumbnails = np.flatnonzero(kind == "thumbnail")[:16]
+    before = model.get_layer(network.HEAD).get_weights()[1]
+    trainer.optimizer.learning_rate = 1.0
+    trainer.optimizer.epsilon = 1.0  # or Adam would blow up the smallest gradient
+    trainer.train_on_batch(*draws.batch(thumbnails, 0, 0))
+    change = np.abs(model.get_layer(network.HEAD).get_weights()[1] - before)
+    assert change[1] < 1e-3
+    assert change[0] > 1e-2
+
+
 @pytest.mark.skipif(find_spec("tensorboard") is None, reason="tensorboard is not installed")
 def test_tensorboard_gets_the_figures_of_every_epoch(small_network, data, tmp_path):
     stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)

@@ -17,15 +17,22 @@ def _rows(**counts):
 @pytest.mark.parametrize(("power", "shares"), [(0.0, [0.8, 0.2]), (1.0, [0.5, 0.5]), (0.5, [2 / 3, 1 / 3])])
 def test_class_power_goes_from_images_as_they_come_to_all_classes_alike(power, shares):
     rows = _rows(dermoscopy_0=80, dermoscopy_1=20)
-    chances = sampling.draw_probabilities(rows, power, phone_share=0.3)
+    chances = sampling.draw_probabilities(rows, power, {"phone": 0.3})
     assert sampling.class_shares(rows.label.to_numpy(), chances)[:2].tolist() == pytest.approx(shares)
 
 
 def test_phone_photos_get_their_share_of_the_draws():
     rows = _rows(dermoscopy_0=90, phone_0=5, phone_1=5)
-    chances = sampling.draw_probabilities(rows, 0.5, phone_share=0.25)
+    chances = sampling.draw_probabilities(rows, 0.5, {"phone": 0.25})
     assert chances[90:].sum() == pytest.approx(0.25)
     assert chances.sum() == pytest.approx(1.0)
+
+
+def test_the_share_of_a_kind_without_images_goes_to_all_others():
+    rows = _rows(dermoscopy_0=4, phone_0=4)
+    chances = sampling.draw_probabilities(rows, 0.5, {"phone": 0.2, "thumbnail": 0.5})
+    assert chances.reshape(2, 4).sum(axis=1).tolist() == pytest.approx([0.6, 0.4])
+    assert sampling.draw_probabilities(rows[4:], 0.5, {"phone": 0.2}).tolist() == pytest.approx([0.25] * 4)
 
 
 def test_equal_chances_show_each_image_once_an_epoch():

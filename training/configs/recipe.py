@@ -82,6 +82,9 @@ class Stage:
         batch_norm_momentum: of the moving statistics; short stages need less than Keras's 0.99.
         augmentation: how far each draw may go; stages at a higher resolution bear more.
         phone_share: share of the draws that are phone photos; 0 leaves them out.
+        thumbnail_share: share of the draws that are thumbnails, at this stage's size. Their sharpness and framing
+            tell that they are none of the diagnoses of which there are no thumbnails; so they are only told from each
+            other: the logarithm of their own class shares takes the place of that of the other draws in the loss.
         starts_from: names of earlier stages, whose mean weights it starts from; empty: from where the last one ended.
     """
 
@@ -97,7 +100,12 @@ class Stage:
     batch_norm_momentum: float = 0.95
     augmentation: Augmentation = field(default_factory=Augmentation)
     phone_share: float = 0.0
+    thumbnail_share: float = 0.0
     starts_from: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.thumbnails and self.thumbnail_share:
+            raise ValueError(f"stage {self.name!r} has thumbnails among its images already: no share of their own")
 
 
 @dataclass(frozen=True)
@@ -148,6 +156,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Raises ValueError at once rather than hours later, where a stage is to start from one that is not there."""
+        if self.class_balanced_loss and any(stage.thumbnail_share for stage in self.stages):
+            raise ValueError("thumbnail_share takes its own class shares off the logits: not with class_balanced_loss")
         names = [stage.name for stage in self.stages]
         if len(set(names)) < len(names):
             raise ValueError(f"two stages of one name write the same weights file: {names}")
