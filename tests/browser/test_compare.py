@@ -122,6 +122,7 @@ def test_the_photo_of_an_answer_is_kept_only_when_asked_for(visit, send_photo):
     window = visit()
     send_photo(window)
     page = window.page
+    page.locator("#keep").wait_for()  # the answer's scripts come after the answer
     assert page.evaluate("spots.all().then(all => all.length)") == 0
     page.locator("#keep-name").fill("left forearm")
     page.locator("#keep-form button").click()
