@@ -98,7 +98,8 @@ class Config:
         "60 per minute",
         "RATE_LIMIT",
         "How many photos one address may send, as `60 per minute; 600 per hour`; any other form counts as one. A "
-        "mobile network may hide many people behind one address. Empty: no limit.",
+        "mobile network may hide many people behind one address. Below 20 a request with more photos than that is "
+        "never answered. Empty: no limit.",
     )
     rate_limit_storage: str = _setting(
         "memory://",
