@@ -135,6 +135,7 @@ def photo() -> str:
 
 
 @blueprint.post("/row")
+@limits.without_photo
 def row() -> str:
     """Show a row again once its reader has given a diagnosis, for the script."""
     case = cases.unseal(request.form["case"])
@@ -145,6 +146,7 @@ def row() -> str:
 
 
 @blueprint.post("/summary")
+@limits.without_photo
 def summary() -> str:
     """The sentences on a whole series, for the script: each `told` is a row's first, own and actual diagnosis."""
     told = [tuple(text.split(" ")) for text in request.form.getlist("told")]
@@ -155,6 +157,7 @@ def summary() -> str:
 
 
 @blueprint.post("/open")
+@limits.without_photo
 def opened() -> str:
     """One photo with everything about it, and where the network looked for one class.
 
@@ -167,6 +170,7 @@ def opened() -> str:
 
 
 @blueprint.post("/person")
+@limits.without_photo
 def person() -> str:
     """The marked lesions as one person's: which is least like the others.
 
@@ -186,6 +190,7 @@ def points() -> str:
 
 
 @blueprint.post("/export/<any(csv,json,fhir,pdf):kind>")
+@limits.without_photo
 def export(kind: str) -> Response:
     """The series as a file.
 
@@ -206,6 +211,7 @@ def export(kind: str) -> Response:
 
 
 @blueprint.post("/lesion.pdf")
+@limits.without_photo
 def lesion_pdf() -> Response:
     """One opened photo as a page to print.
 

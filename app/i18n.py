@@ -11,6 +11,7 @@ from babel.support import NullTranslations, Translations
 from flask import Flask, Response, current_app, redirect, request, url_for
 from flask_babel import Babel, Domain, format_percent, get_locale
 from werkzeug.datastructures import LanguageAccept
+from werkzeug.exceptions import NotFound
 
 # Code of the URL prefix, the catalogue and the `lang` attribute -> the language's own name. English is the source.
 LANGUAGES = {"kk": "Қазақша", "ru": "Русский", "en": "English"}
@@ -62,6 +63,7 @@ def init_app(app: Flask) -> None:
     app.url_defaults(_stay_in_language)
     app.context_processor(lambda: {"language": current_language(), "language_links": language_links()})
     app.add_url_rule("/", "start", _start)
+    app.before_request(_lead_into_a_language)
 
 
 def current_language() -> str:
@@ -127,6 +129,20 @@ def _stay_in_language(endpoint: str, values: dict) -> None:
 
 
 def _start() -> Response:
-    response = redirect(url_for("patient.upload"))
+    return _redirect_in_language(url_for("patient.upload"))
+
+
+def _lead_into_a_language() -> Response | None:
+    """An address that only lacks its language, such as `/clinician`, leads to the page in the visitor's."""
+    if request.method not in ("GET", "HEAD") or not isinstance(request.routing_exception, NotFound):
+        return None
+    path = f"/{current_language()}{request.path}"
+    if not current_app.create_url_adapter(request).test(path, "GET"):
+        return None
+    return _redirect_in_language(quote(path) + (f"?{request.query_string.decode()}" if request.query_string else ""))
+
+
+def _redirect_in_language(address: str) -> Response:
+    response = redirect(address)
     response.vary.add("Accept-Language")
     return response

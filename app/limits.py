@@ -1,4 +1,8 @@
-"""How many photos one client may send: limits by address, counted in memory or, for several containers, in Redis."""
+"""How many photos one client may send: limits by address, counted in memory or, for several containers, in Redis.
+
+What brings back an answer that the browser kept, and no photo, has a limit of its own, ten times as high: a clinician
+who opens and exports what was answered is not taken for someone who sends photos.
+"""
 
 import hmac
 import ipaddress
@@ -6,9 +10,11 @@ import logging
 import math
 import re
 import time
+from collections.abc import Callable
 
+import limits
 from flask import Flask, current_app, g, request
-from flask_limiter import Limiter
+from flask_limiter import ApplicationLimit, Limiter
 
 from app.config import Config
 
@@ -17,6 +23,7 @@ REDIS_TIMEOUT_S = 0.5
 # The memory's counts end at a time of day, so a clock that was put back would keep them for as long as that.
 CLOCK_JUMP_S = 10
 READING = ("GET", "HEAD", "OPTIONS")
+WITHOUT_PHOTO_FACTOR = 10
 
 
 def init_app(app: Flask, config: Config) -> None:
@@ -34,8 +41,7 @@ def init_app(app: Flask, config: Config) -> None:
         client_key,
         app=app,
         enabled=bool(config.rate_limit),
-        application_limits=[config.rate_limit] if config.rate_limit else [],
-        application_limits_exempt_when=lambda: request.method in READING,
+        application_limits=_application_limits(config.rate_limit) if config.rate_limit else [],
         storage_uri=config.rate_limit_storage,
         storage_options={"socket_connect_timeout": REDIS_TIMEOUT_S, "socket_timeout": REDIS_TIMEOUT_S}
         if in_redis
@@ -46,6 +52,33 @@ def init_app(app: Flask, config: Config) -> None:
     # In the same bucket as the requests themselves, whose scope the library calls so.
     count_more = limiter.shared_limit(config.rate_limit, "global", cost=lambda: g.more_photos, override_defaults=False)
     app.extensions["count_more_photos"] = count_more(lambda: None)
+
+
+def _application_limits(rate_limit: str) -> list[ApplicationLimit]:
+    more = "; ".join(
+        f"{item.amount * WITHOUT_PHOTO_FACTOR} per {item.multiples} {item.GRANULARITY.name}"
+        for item in limits.parse_many(rate_limit)
+    )
+    return [
+        ApplicationLimit(
+            limit_provider=rate_limit, exempt_when=lambda: request.method in READING or _brings_no_photo()
+        ),
+        ApplicationLimit(
+            limit_provider=more,
+            scope="without photo",
+            exempt_when=lambda: request.method in READING or not _brings_no_photo(),
+        ),
+    ]
+
+
+def without_photo(view: Callable) -> Callable:
+    """Mark a view whose requests bring back answers alone."""
+    view.without_photo = True
+    return view
+
+
+def _brings_no_photo() -> bool:
+    return hasattr(current_app.view_functions.get(request.endpoint), "without_photo")
 
 
 def count_photos(photos: int) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from app import answers, letter, results, wording
+from app import answers, letter, limits, results, wording
 from app.answers import Answer
 from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS, Condition
 from app.i18n import LANGUAGES
@@ -118,6 +118,7 @@ def no_letter() -> Response:
 
 
 @blueprint.post("/letter")
+@limits.without_photo
 def letter_page() -> str:
     """The letter for the doctor, to be printed on one page.
 
@@ -128,6 +129,7 @@ def letter_page() -> str:
 
 
 @blueprint.post("/letter.pdf")
+@limits.without_photo
 def letter_file() -> Response:
     """The same letter as a file; raises as `letter_page`."""
     file = Response(letter.to_pdf(_letter()), content_type="application/pdf")

@@ -31,6 +31,32 @@ def test_the_start_leads_to_the_language_and_says_on_what_that_depends(client, h
     assert "Accept-Language" in response.headers["Vary"]
 
 
+@pytest.mark.parametrize(
+    ("address", "led_to"),
+    [
+        ("/clinician", "/ru/clinician"),
+        ("/model", "/ru/model"),
+        ("/conditions/melanoma", "/ru/conditions/melanoma"),
+        ("/clinician/operating-points?prevalence=3&x=%22%3E", "/ru/clinician/operating-points?prevalence=3&x=%22%3E"),
+        ("/about?lang=kk", "/kk/about?lang=kk"),
+    ],
+)
+def test_an_address_that_only_lacks_its_language_leads_to_the_visitors(client, address, led_to):
+    response = client.get(address, headers={"Accept-Language": "ru"})
+    assert (response.status_code, response.location) == (302, led_to)
+    assert "Accept-Language" in response.headers["Vary"]
+    assert client.get(led_to).status_code == 200
+
+
+@pytest.mark.parametrize("address", ["/nowhere", "/result.php", "/kk/nowhere", "/static/nothing.js", "/api/v1/nothing"])
+def test_an_address_that_is_unknown_in_every_language_leads_nowhere(client, address):
+    assert client.get(address).status_code == 404
+
+
+def test_what_is_sent_to_an_address_without_its_language_is_not_sent_on(client):
+    assert client.post("/result").status_code == 404
+
+
 def test_the_address_is_stronger_than_the_browser(client):
     response = client.get("/en/", headers={"Accept-Language": "kk"})
     assert '<html lang="en">' in response.text

@@ -14,7 +14,8 @@ from app.limits import client_key
 from tests.app.conftest import WATCH, send
 from tests.app.test_api import post
 from tests.app.test_archives import packed
-from tests.app.test_clinician import send_files
+from tests.app.test_clinician import post as post_form
+from tests.app.test_clinician import send_files, series, token
 
 FEW = "3 per minute"
 
@@ -65,6 +66,21 @@ def test_a_visitor_gets_the_same_as_a_page_before_the_photo_is_looked_at(make_ap
     answer = send(client, photo)
     assert (answer.status_code, answer.mimetype) == (429, "text/html")
     assert "Too many photos from one place</h1>" in answer.text
+
+
+def test_what_was_answered_can_be_opened_and_exported_after_the_last_photo_too(make_app, photo):
+    client = make_app(answering=WATCH, rate_limit="2 per minute; 100 per hour").test_client()
+    carried = series(client, {"1.jpg": photo, "2.jpg": photo})
+    page, own = "/en/clinician", [("csrf_token", token(client))]
+    assert send_files(client, {"3.jpg": photo}).status_code == 429
+    for path in ("row", "summary", "export/csv", "export/pdf"):
+        assert post_form(client, f"{page}/{path}", *own, *carried).status_code == 200, path
+
+
+def test_what_brings_no_photo_has_a_higher_limit_not_none(make_app):
+    client = make_app(answering=WATCH, rate_limit=FEW).test_client()
+    statuses = [post_form(client, "/en/clinician/summary").status_code for _ in range(31)]
+    assert statuses == [200] * 30 + [429]
 
 
 def test_other_addresses_and_reading_are_free(make_app):
