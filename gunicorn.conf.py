@@ -4,11 +4,23 @@ Anything else gunicorn offers can be given in its own variable GUNICORN_CMD_ARGS
 """
 
 import os
+import re
 import resource
 import sys
 from pathlib import Path
 
 from model_store import cpus
+from model_store.errors import ModelStoreError
+
+WORKER_BOOT_ERROR = 3  # as in wsgi.py
+
+
+def refuse(variable: str, must_be: str):
+    """End as wsgi.py does where a setting has a value that it cannot have."""
+    error = ModelStoreError("setting_invalid", variable=variable, must_be=must_be)
+    print(f"The site does not start: {error}. See docs/operate.md.", file=sys.stderr)
+    sys.exit(WORKER_BOOT_ERROR)
+
 
 LOG_FORMAT = os.environ.get("LOG_FORMAT", "text")
 
@@ -18,7 +30,10 @@ bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
 # TensorFlow's threads do not survive the fork. docs/decisions/0002-one-worker-with-threads.md
 workers = 1
 worker_class = "gunicorn_worker.HardenedWorker"  # gthread, hardened against slow clients
-threads = int(os.environ.get("THREADS", "16"))
+THREADS = os.environ.get("THREADS", "16")
+if not re.fullmatch(r"[1-9]\d{0,3}", THREADS):
+    refuse("THREADS", "a whole number above 0")
+threads = int(THREADS)
 # Each connection is an open file. The process has others: libraries, the log, what each thread reads or asks.
 OTHER_FILES = 100 + 5 * threads
 worker_connections = 1000
@@ -81,5 +96,7 @@ def on_starting(server):
 
 
 def post_worker_init(worker):
-    """Say where the site is once it can answer, not when the port opens."""
+    """Keep a thread that no upload can take, and say where the site is once it can answer, not when the port opens."""
+    if worker.wsgi.extensions["config"].uploads >= worker.cfg.threads:
+        refuse("SKIN_UPLOADS", f"below THREADS, {worker.cfg.threads}")
     worker.log.info("Ready: %s", ", ".join(map(str, worker.sockets)))

@@ -88,8 +88,8 @@ class Config:
     uploads: int = _setting(
         12,
         "UPLOADS",
-        "How many uploads may be under way at once, each held in memory; more are refused. Below THREADS, so that "
-        "pages and probes are answered meanwhile.",
+        "How many uploads may be under way at once, each held in memory; more are refused. Must be below `THREADS`, so "
+        "that pages and probes are answered meanwhile.",
     )
     decoding: int = _setting(
         2, "DECODING", "How many photos are decoded at once; a large one takes 300 MB of memory for a moment."

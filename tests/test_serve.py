@@ -203,6 +203,23 @@ def test_a_mistyped_setting_stops_the_start_with_its_name():
     assert "The site does not start: setting_unknown variable=SKIN_BUNDEL" in result.stderr
 
 
+@pytest.mark.parametrize("threads", ["0", "-2", "abc", "2.5", ""])
+def test_a_number_of_threads_that_is_none_stops_the_start_with_its_reason(threads):
+    result = serve_until_it_ends(THREADS=threads)
+    assert result.returncode == 3
+    assert "The site does not start: setting_invalid variable=THREADS must_be=a whole number above 0" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("variables", [{"THREADS": "12"}, {"GUNICORN_CMD_ARGS": "--threads 12"}], ids=str)
+def test_uploads_that_could_take_every_thread_stop_the_start(tiny_bundle, engine_options, variables):
+    result = serve_until_it_ends(SKIN_BUNDLE=str(tiny_bundle), SKIN_CACHE=str(engine_options.cache), **variables)
+    assert result.returncode == 3
+    assert "The site does not start: setting_invalid variable=SKIN_UPLOADS must_be=below THREADS, 12" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "Ready: " not in result.stderr
+
+
 def serve_until_it_ends(**variables: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py", "wsgi"],
