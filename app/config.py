@@ -76,12 +76,18 @@ class Config:
     hosts: tuple[str, ...] = _setting(
         ("localhost", "127.0.0.1", "[::1]"),
         "HOSTS",
-        "Host names that the site answers to, separated by commas; `.example.org` means every name below it.",
+        "Host names that the site answers to on any port, separated by commas; `.example.org` means every name below "
+        "it.",
     )
     proxies: int = _setting(
         0, "PROXIES", "How many reverse proxies stand in front; only their X-Forwarded-* headers are believed."
     )
-    max_upload_mb: int = _setting(20, "MAX_UPLOAD_MB", "Largest upload, in megabytes of 1,000,000 bytes.")
+    max_upload_mb: int = _setting(
+        20,
+        "MAX_UPLOAD_MB",
+        "Largest upload, in megabytes of 1,000,000 bytes. Above 20 the proxy must take more too: `request_buffers` in "
+        "deploy/compose/Caddyfile, `proxy-body-size` and `client-body-buffer-size` in deploy/kubernetes/site.yaml.",
+    )
     queue_length: int = _setting(8, "QUEUE_LENGTH", "How many photos may wait for the model; more are refused.")
     batch_size: int = _setting(4, "BATCH_SIZE", "How many waiting photos the model looks at together.")
     deadline_s: float = _setting(20.0, "DEADLINE_S", "How long a visitor's photo may wait for its answer, in seconds.")
@@ -158,6 +164,9 @@ class Config:
             raise ConfigError("setting_invalid", variable=variable_of("proxies"), must_be="0 or more")
         if not self.hosts:
             raise ConfigError("setting_invalid", variable=variable_of("hosts"), must_be="at least one name")
+        if any(re.search(r"[:/]", re.sub(r"^\[.*\]$", "", host)) for host in self.hosts):
+            must_be = "names without a scheme or port, an IPv6 address in brackets"
+            raise ConfigError("setting_invalid", variable=variable_of("hosts"), must_be=must_be)
         if self.secret_key and len(self.secret_key) < 32:
             raise ConfigError("setting_invalid", variable=variable_of("secret_key"), must_be="32 characters or more")
         if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in self.api_tokens):
