@@ -179,6 +179,7 @@ def _photos(most: int) -> list[bytes]:
 
 def _entry(number: int, data: bytes, source: str | None, until: float) -> dict:
     if time.monotonic() > until:
+        problems.note_failure("not_answered")
         return {"photo": number, "problem": problems.as_json("not_answered", {})}
     try:
         return {"photo": number, "answer": _answer_json(data, source)}

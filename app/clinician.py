@@ -116,6 +116,8 @@ def results() -> str:
             failures.append((name, error.code))
     if not items and not failures:
         raise MissingPhoto()
+    for _name, code in failures:
+        problems.note_failure(code)
     return _series(items, failures, own_first)
 
 

@@ -306,6 +306,12 @@ def as_json(code: str, details: dict) -> dict:
     }
 
 
+def note_failure(code: str) -> None:
+    """Count a request that answers its other photos as failed, where one has no answer by a fault of ours."""
+    if code in FAULTS_OF_OURS:
+        observability.note_problem(code)
+
+
 def wants_json() -> bool:
     """Whether this request likes JSON more than HTML, as all of the API's do; one without a wish gets HTML."""
     if request.path.startswith("/api/"):

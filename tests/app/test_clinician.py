@@ -23,8 +23,11 @@ from app.exports import pdf, tables
 from app.i18n import LANGUAGES
 from model_store.classes import CODES
 from model_store.classifier import Classifier
+from model_store.errors import EngineError
 from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, logits, send, token
+from tests.app.test_observability import samples
 from tests.app.test_patient import ROOT, assert_is_whole, text_of
+from tests.app.test_problems import FailingEngine
 
 URL = "/en/clinician"
 WEIGHTS = np.eye(8, dtype=np.float32)
@@ -121,6 +124,22 @@ def test_photos_that_a_form_has_no_time_left_for_are_listed(make_client, photos,
     monkeypatch.setattr(clinician, "FORM_S", -1)
     page = text_of(send_files(make_client(), photos).text)
     assert page.count("No answer came") == len(photos)
+
+
+def test_a_form_whose_photos_have_no_answer_by_our_fault_is_counted_as_failed_once(make_app, photos):
+    client = make_app(engine=FailingEngine(EngineError("engine_failed"))).test_client()
+    page = send_files(client, {**photos, "letter.txt": b"Dear doctor"}).text
+    failed = [("failed", text) for text in re.findall(r'name="failed" value="([^"]*)"', page)]
+    assert post(client, URL, *failed).status_code == 200  # the same table again is no new failure
+    seen = samples(client)
+    assert seen["skin_requests_total{outcome=engine_failed,view=clinician.results}"] == 1
+    assert seen["skin_requests_total{outcome=ok,view=clinician.results}"] == 1
+
+
+def test_a_form_whose_files_their_sender_can_mend_is_counted_as_answered(make_client):
+    client = make_client()
+    send_files(client, {"letter.txt": b"Dear doctor"})
+    assert samples(client)["skin_requests_total{outcome=ok,view=clinician.results}"] == 1
 
 
 def test_a_client_that_is_gone_ends_the_form_at_its_first_photo(app, photos):

@@ -7,6 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app import api
 from app.inference import Overloaded
 from app.observability import PLACES
 from tests.app.conftest import STRANGE, URGENT, send
@@ -63,6 +64,13 @@ def test_a_problem_is_counted_by_its_code(make_app):
     seen = samples(client)
     assert seen["skin_requests_total{outcome=unsupported_format,view=patient.result}"] == 1
     assert seen["skin_requests_total{outcome=not_found,view=none}"] == 1
+
+
+def test_photos_of_a_request_that_are_not_reached_in_time_are_counted_as_a_failure(make_app, photo, monkeypatch):
+    client = make_app(answering=URGENT).test_client()
+    monkeypatch.setattr(api, "FORM_S", -1)
+    assert post(client, photo, photo, path="/api/v1/answers").status_code == 200
+    assert samples(client)["skin_requests_total{outcome=not_answered,view=api.answers}"] == 1
 
 
 def test_the_first_failure_of_a_view_is_an_increase_from_zero(make_app):
