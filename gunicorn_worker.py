@@ -166,8 +166,15 @@ class HardenedWorker(ThreadWorker):
         self._no_more_files_until = 0.0  # monotonic seconds
 
     def set_accept_enabled(self, enabled):
-        """Accept connections or not; gunicorn's main loop calls this at least every second."""
+        """Accept connections or not; gunicorn's main loop calls this at least every second, and when it stops.
+
+        Then the port is closed: the system would go on taking connections that nobody answers, and a proxy would wait
+        for them. The main process has closed its own before it told us.
+        """
         super().set_accept_enabled(enabled and time.monotonic() >= self._no_more_files_until)
+        if not enabled and not self.alive:
+            for listener in self.sockets:
+                listener.close()
 
     def accept(self, listener):
         """Accept a connection and wait for its first request without a thread."""

@@ -1,9 +1,11 @@
 """The real gunicorn with our worker, around a site of a few lines and around ours, against slow clients."""
 
 import contextlib
+import os
 import re
 import resource
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -336,6 +338,29 @@ def test_what_is_no_request_is_refused_without_a_word_of_it_and_with_the_sites_h
     assert b"marked" not in answer
     for name, value in {**security.HEADERS, "Cache-Control": "no-store", "Connection": "close"}.items():
         assert f"\r\n{name}: {value}\r\n".encode() in answer
+
+
+def test_a_site_that_is_told_to_stop_refuses_new_connections_and_ends_what_is_under_way(tmp_path):
+    request = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n"
+    settings = SETTINGS + "\ngunicorn_worker.BODY_S = 30\npidfile = 'pid'\n"
+    with serving(tmp_path, settings) as port, clients(port, 1, request) as (connection,):
+        ask(port)  # the other connection was accepted before this one
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGTERM)
+        assert refuses_connections(port)
+        connection.sendall(b"rest")
+        read_until(connection, b"got 4")
+
+
+def refuses_connections(port: int) -> bool:
+    """Whether a new connection is refused within ten seconds, so that a proxy asks another container."""
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        except ConnectionRefusedError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 FONT = b"GET /static/fonts/DejaVuSansCondensed.ttf HTTP/1.1\r\nHost: localhost\r\n\r\n"
