@@ -11,7 +11,9 @@ FROM python:3.11-slim-bookworm
 # Nothing is written at run time, so the root file system may be read-only.
 ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0.0 PORT=8000 LOG_FORMAT=json
 WORKDIR /site
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
+# The base image holds the time zones, for TZ; without them each would silently be UTC.
+RUN test -f /usr/share/zoneinfo/Asia/Almaty \
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
 COPY --from=build /venv /venv
 COPY model_store model_store
 # Converted here, where TensorFlow may run; a container that serves never imports it. Each of them, so that going back to

@@ -81,7 +81,7 @@ def test_the_probes_are_addresses_of_the_site():
 
 
 def test_every_setting_that_a_deployment_names_exists():
-    named = set(manifest("ConfigMap")["data"]) | set(COMPOSE["services"]["site"]["environment"])
+    named = set(manifest("ConfigMap")["data"]) - {"TZ"} | set(COMPOSE["services"]["site"]["environment"])
     example = (DEPLOY / "compose" / "site.env.example").read_text(encoding="utf-8")
     named |= set(re.findall(r"^(SKIN_\w+)=", example, re.MULTILINE))
     assert named <= VARIABLES
@@ -124,6 +124,13 @@ def test_every_deployment_asks_who_runs_the_site_and_where_people_turn_to():
     asked = {"SKIN_OPERATOR", *(f"SKIN_WHERE_TO_TURN_{language}" for language in ("KK", "RU", "EN"))}
     assert asked <= manifest("ConfigMap")["data"].keys()
     assert asked <= set(re.findall(r"^(SKIN_\w+)=", example, re.MULTILINE))
+
+
+def test_every_deployment_says_whose_day_answers_are_dated_by():
+    example = (DEPLOY / "compose" / "site.env.example").read_text(encoding="utf-8")
+    zones = {manifest("ConfigMap")["data"]["TZ"], *re.findall(r"^TZ=(.*)$", example, re.MULTILINE)}
+    assert zones == {"Asia/Almaty"}
+    assert "/usr/share/zoneinfo/Asia/Almaty" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def kubernetes_guide() -> str:

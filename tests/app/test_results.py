@@ -2,6 +2,7 @@
 
 import io
 import re
+import time
 
 import pytest
 
@@ -50,6 +51,28 @@ def test_a_spot_where_the_model_has_hardly_seen_any_is_sent_to_a_doctor_whatever
 def test_a_remark_on_the_photo_stands_right_below_the_advice(make_app):
     page = ask_again(make_app(answering=URGENT).test_client(), answer_of(URGENT, mild=("blurred",))).text
     assert page.index("<h1") < page.index('id="remarks"') < page.index('class="ai-notice"') < page.index('id="ranking"')
+
+
+@pytest.fixture
+def set_zone(monkeypatch):
+    """A function that lets this process live in a time zone, until the end of the test."""
+
+    def move(zone: str) -> None:
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+
+    yield move
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_the_last_day_is_that_of_the_operators_time_zone(app, set_zone):
+    dates = set()
+    for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):  # 26 hours apart: it is never the same day in both
+        set_zone(zone)
+        with app.test_request_context("/en/"):
+            dates.add(results.where_with_date(wording.LEVELS[Level.URGENT]))
+    assert len(dates) == 2
 
 
 def by_score(value: int, n: int, malignant: int) -> dict:
