@@ -1,7 +1,6 @@
 """The bounded queue in front of the engine: deadlines, small batches, and a refusal instead of an endless wait."""
 
 import contextlib
-import math
 import queue
 import threading
 import time
@@ -14,12 +13,16 @@ from flask import current_app
 
 from model_store.errors import EngineError, ModelStoreError
 
+# When to come again after a refusal: a full queue is answered in about half a second, docs/operate.md, "Sizing", and an
+# upload over a phone takes a few. Sooner, the same crowd would meet; much later, who is worried would not come again.
+COME_AGAIN_S = 5
+
 
 class Overloaded(ModelStoreError):
-    """So many photos wait already that another one would not be answered in time."""
+    """Every place is taken, for uploads, for decoding, or in the queue."""
 
-    def __init__(self, seconds: int) -> None:
-        super().__init__("overloaded", seconds=seconds)
+    def __init__(self) -> None:
+        super().__init__("overloaded", seconds=COME_AGAIN_S)
 
 
 class DeadlineExceeded(ModelStoreError):
@@ -100,7 +103,7 @@ class InferenceQueue:
         try:
             self._jobs.put_nowait(job)
         except queue.Full:
-            raise Overloaded(seconds=math.ceil(self._deadline_s)) from None
+            raise Overloaded() from None
         while (left_s := job.expires_at - time.monotonic()) > 0:
             # A future that holds a TimeoutError raises it as well, so waiting and asking are two steps.
             if wait([job.answer], timeout=min(LOOK_S, left_s)).done:

@@ -177,7 +177,7 @@ PROBLEMS = {
     ),
 }  # fmt: skip
 
-# After a failure of the model: a full queue knows better, and an inference server is left alone for as long.
+# After a failure of the model; an inference server is left alone for as long. A full queue knows better.
 RETRY_S = 10
 _CODE_OF_STATUS = {
     401: "token_wrong", 404: "not_found", 405: "method_not_allowed", 413: "body_too_large", 429: "too_many_requests",

@@ -83,7 +83,7 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back(start):
         answers = fill(queue, pool, gate, [0, 1, 2])
         with pytest.raises(Overloaded) as caught:
             queue.submit(photo(3))
-        assert caught.value.details == {"seconds": 20}
+        assert caught.value.details == {"seconds": 5}
         gate.open.set()
         assert [answer.result(30) for answer in answers] == [0, 1, 2]
 

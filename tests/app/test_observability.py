@@ -93,7 +93,7 @@ def test_whoever_is_refused_is_counted_by_the_places_that_were_taken(make_app, p
 
 
 def refuse(*_):
-    raise Overloaded(seconds=20)
+    raise Overloaded()
 
 
 def test_the_queue_and_the_model_are_told(make_app):
