@@ -160,6 +160,11 @@ PROBLEMS = {
         _l("What arrived is not what a form of this site sends."),
         _l("Open the start page and try again from there."),
     ),
+    "host_unknown": Problem(
+        400, _l("This site does not answer to this name"),
+        _l("The host name in the address is none of this site's."),
+        _l("Use the site's own address. If this is the right one, its operator has to add the name to SKIN_HOSTS."),
+    ),
     "not_found": Problem(
         404, _l("There is no such page"),
         _l("The address may be mistyped, or the page has moved."),
@@ -185,6 +190,13 @@ _CODE_OF_STATUS = {
 
 FAULTS_OF_OURS = tuple(code for code, problem in PROBLEMS.items() if problem.status >= 500)
 _FAULTS_OF_A_PHOTO = {413, 415, 422}
+
+
+class HostUnknown(ModelStoreError):
+    """The site was asked under a host name that is not in SKIN_HOSTS."""
+
+    def __init__(self) -> None:
+        super().__init__("host_unknown")
 
 
 @dataclass(frozen=True)

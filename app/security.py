@@ -8,7 +8,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import host_is_trusted
 
-from app import observability
+from app import observability, problems
 from app.config import Config, secret_key
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -68,12 +68,14 @@ def init_app(app: Flask, config: Config) -> None:
 def _refuse_unknown_host(hosts: tuple[str, ...]) -> Response | None:
     """Answer only to our own names, so that nobody can have the site speak under another one.
 
-    Probes come by address, not by name, and learn nothing, so `operations` is left out. Plain text, since no page
-    of ours can link to itself under an unknown name.
+    Probes come by address, not by name, and learn nothing, so `operations` is left out. People get plain text: under
+    an unknown name a page of ours would come without its style sheet, and its links would lead back here.
     """
     if request.blueprint == "operations" or _is_ours(request.environ.get("HTTP_HOST", ""), hosts):
         return None
-    observability.note_problem("bad_request")
+    if problems.wants_json():
+        raise problems.HostUnknown()
+    observability.note_problem("host_unknown")
     return Response(
         "This site does not answer to this host name. Its operator can add it to SKIN_HOSTS.\n",
         status=400,

@@ -96,7 +96,19 @@ def test_the_site_answers_to_its_own_names_alone(client, host, status):
     if status == 400:
         assert response.mimetype == "text/plain"
         assert "evil" not in response.text
-        assert 'skin_requests_total{outcome="bad_request"' in client.get("/metrics").text
+        assert 'skin_requests_total{outcome="host_unknown"' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example#localhost", "", "a b", "[::1", "localhost/../x"])
+@pytest.mark.parametrize(
+    ("method", "path", "accept"),
+    [("GET", "/api/v1/openapi.json", "*/*"), ("POST", "/api/v1/answer", "*/*"), ("GET", "/en/", "application/json")],
+)
+def test_a_program_that_asks_under_another_name_gets_a_problem_without_that_name(client, host, method, path, accept):
+    answer = client.open(path, method=method, headers={"Host": host, "Accept": accept})
+    assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
+    assert answer.json["code"] == "host_unknown"
+    assert "evil" not in answer.text
 
 
 def test_a_configured_name_may_stand_for_all_below_it(make_app):
