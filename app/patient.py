@@ -13,6 +13,7 @@ from app.judging import judge
 from app.sites import REGIONS, SITES, Region, Site
 from app.uploads import read_photo
 from model_store.classes import CLASSES, CODES, Group, LesionClass
+from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
 
 blueprint = Blueprint("patient", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>")
@@ -33,6 +34,7 @@ class UploadPage:
     """
 
     limit_mb: int
+    smallest_px: int
     sources: dict
     regions: tuple[Region, ...]
     sites: dict[str, Site]
@@ -89,7 +91,7 @@ class AboutPage:
 def upload() -> str:
     """The start page, with the form."""
     limit_mb = current_app.extensions["config"].max_upload_mb
-    page = UploadPage(limit_mb, wording.SOURCES, REGIONS, SITES, "gone" in request.args)
+    page = UploadPage(limit_mb, LIMIT_PX, wording.SOURCES, REGIONS, SITES, "gone" in request.args)
     return render_template("patient/upload.html", page=page)
 
 

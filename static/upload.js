@@ -8,6 +8,7 @@ const HANDLE_PX = 26; // how near to a corner a finger must be to take it
 const SMALLEST_PART = 1 / 8; // of the photo's shorter side
 
 const form = document.getElementById("upload");
+const SMALLEST_PX = Number(form.dataset.smallestPx); // of the photo: the server takes nothing smaller
 const inputs = [...form.querySelectorAll('input[type="file"]')];
 const submitButton = form.querySelector('button[type="submit"]');
 const pick = form.querySelector(".pick");
@@ -31,7 +32,7 @@ function say(name) {
 async function choose(newFile) {
   if (!newFile) return;
   forget();
-  if (newFile.type && !newFile.type.startsWith("image/")) return say("NotAPhoto");
+  if (newFile.type && !/^image\/|^application\/dicom$/.test(newFile.type)) return say("NotAPhoto");
   file = newFile;
   say("Opening");
   let opened;
@@ -39,7 +40,7 @@ async function choose(newFile) {
     opened = await createImageBitmap(newFile, { imageOrientation: "from-image" });
   } catch {
     if (file !== newFile) return; // another photo was chosen meanwhile
-    // A format that this browser cannot show, such as HEIC, may still be one that the server reads.
+    // A format that this browser cannot show, such as HEIC or DICOM, may still be one that the server reads.
     if (file.size > form.dataset.limitMb * 1e6) {
       forget();
       return say("TooLarge");
@@ -114,9 +115,13 @@ function draw() {
   }
 }
 
-function place(x, y, side) {
+function smallestSide() {
   const longest = Math.min(picture.width, picture.height);
-  side = Math.min(Math.max(side, longest * SMALLEST_PART), longest);
+  return Math.min(Math.max(longest * SMALLEST_PART, SMALLEST_PX), longest);
+}
+
+function place(x, y, side) {
+  side = Math.min(Math.max(side, smallestSide()), picture.width, picture.height);
   square = {
     x: Math.min(Math.max(x, 0), picture.width - side),
     y: Math.min(Math.max(y, 0), picture.height - side),
@@ -179,7 +184,7 @@ function takeCorner(at) {
         right ? picture.width - fixed.x : fixed.x,
         bottom ? picture.height - fixed.y : fixed.y,
       );
-      const newSide = Math.min(Math.max(wanted, Math.min(picture.width, picture.height) * SMALLEST_PART), room);
+      const newSide = Math.min(Math.max(wanted, smallestSide()), room);
       place(right ? fixed.x : fixed.x - newSide, bottom ? fixed.y : fixed.y - newSide, newSide);
     };
   }

@@ -8,6 +8,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
+from model_store.images import LIMIT_PX
+
 RED, BLUE = (200, 30, 30), (30, 30, 200)
 
 
@@ -192,6 +194,25 @@ def test_what_the_browser_cannot_show_is_sent_as_it_is(phone, draw_photo, tmp_pa
     phone.page.get_by_text("sent as it is").wait_for()
     phone.page.locator('button[type="submit"]').click()
     phone.page.locator("article.answer").wait_for()
+
+
+def test_a_dicom_file_is_sent_as_it_is(phone):
+    start = bytes(128) + b"DICM"
+    chosen = {"name": "spot.dcm", "mimeType": "application/dicom", "buffer": start}
+    phone.page.locator('input[type="file"]').last.set_input_files(chosen)
+    phone.page.get_by_text("sent as it is").wait_for()
+
+
+def test_no_square_can_be_made_smaller_than_the_server_takes(phone, draw_photo, tmp_path):
+    draw_photo(size=(480, 360)).save(tmp_path / "small.jpg")
+    choose(phone.page, tmp_path / "small.jpg")
+    phone.page.locator("canvas").evaluate(
+        """(canvas) => {
+            for (let i = 0; i < 40; i++) canvas.dispatchEvent(new KeyboardEvent("keydown", { key: "-" }));
+        }"""
+    )
+    image, _ = send(phone.page)
+    assert image.size == (LIMIT_PX, LIMIT_PX)
 
 
 def test_of_two_photos_chosen_in_a_hurry_the_second_is_sent(phone, halves, photo_file):
