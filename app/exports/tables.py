@@ -68,6 +68,7 @@ def _photo(item: Item) -> dict:
         "out_of_distribution": {"score": prediction.ood_score, "flag": prediction.out_of_distribution},
         "quality": {"severe": list(case.severe), "mild": list(case.mild)},
         "advice": case.advice.as_json(),
+        "cannot_be_judged": case.cannot_be_judged,  # then the probabilities say nothing of the spot
         "own_diagnosis": item.own or None,
         "actual_diagnosis": actual(case.name) or None,
     }

@@ -636,6 +636,8 @@ def test_the_clinician_is_told_of_the_same_photos_as_the_patient_that_they_canno
     pair = [(name, value) for name, value in carried if name in ("case", "detail")]
     assert (told in pdf_text(post(client, f"{URL}/lesion.pdf", *pair).data)) is cannot
     assert (told in post(client, f"{URL}/open", *pair).text) is cannot
+    (told_to_programs,) = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    assert told_to_programs["cannot_be_judged"] is cannot
     content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
     assert FhirR4Bundle(content, strict=True).as_json() == content
     (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
