@@ -1,15 +1,18 @@
 """The command line: which bundles there are, whether they are sound, and predictions for folders of photos."""
 
 import argparse
+import contextlib
 import csv
 import errno
 import json
 import os
 import re
+import stat
 import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -19,17 +22,20 @@ from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.engines import cache
 from model_store.errors import ModelStoreError, PhotoError
-from model_store.images import Photo, open_photo
+from model_store.images import SIGNATURE_BYTES, Photo, is_known, open_photo
 from model_store.prediction import SOURCES, Prediction
 from model_store.quality import Quality, assess
 
-# What is taken from a folder.
+# What is taken from a folder by its name alone; of other files their first bytes decide.
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".heic", ".heif", ".avif", ".dcm"}
 # Pictures that cannot be read here: named, since whoever sends a folder of them expects a row for each.
 OTHER_PICTURES = {".tif", ".tiff", ".bmp", ".gif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".raw", ".psd"}
+# What hospitals export beside their pictures: a table of contents, itself in DICOM (PS3.10, section 8.6).
+DICOM_INDEX = "DICOMDIR"
 BATCH = 16
 COLUMNS = ("image", *CODES, "UNK")  # the official ISIC 2019 ones
 DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source")
+_CSV = {"newline": "", "encoding": "utf-8", "errors": "surrogateescape"}  # a file's name need not be text
 LIMIT_BYTES = 256 * 2**20  # no photo within the pixel limit needs more, and a file is read as a whole
 
 EXAMPLES = """\
@@ -128,13 +134,20 @@ def _parser() -> argparse.ArgumentParser:
         "predict",
         parents=[chosen],
         help="write the probabilities of the eight diagnoses for photos, as the official ISIC 2019 CSV",
-        description="Photos and folders in, the official ISIC 2019 columns out. A file that is no usable photo is "
-        "named on stderr with its reason, gets no row, and makes the exit status 1.",
+        description="Photos and folders in, the official ISIC 2019 columns out. In a folder, photos are found by name "
+        "or, under any other name, by content. A file that is no usable photo is named on stderr with its reason, gets "
+        "no row, and makes the exit status 1.",
     )
     predict.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a photo, or a folder searched to its depth"
     )
-    predict.add_argument("--output", required=True, type=Path, metavar="FILE.csv", help="replaced if it exists")
+    predict.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        metavar="FILE.csv",
+        help="replaced if it exists; what is no regular file, such as a pipe or /dev/stdout, is written to",
+    )
     predict.add_argument(
         "--engine",
         choices=(engines.AUTO, *engines.LOCAL),
@@ -252,26 +265,38 @@ def compare_engines(options: argparse.Namespace) -> int:
 
 def predict_photos(options: argparse.Namespace) -> int:
     """Write one CSV row for each usable photo; the file appears complete or not at all."""
-    if options.output.is_dir() or not options.output.parent.is_dir():
+    if options.output.is_dir() or not options.output.resolve().parent.is_dir():
         print(f"error: {options.output} cannot be written", file=sys.stderr)
         return 2
     classifier = Classifier.load(bundle.find(options.bundle), options.engine, engines.Options(cache=options.cache))
     problems = _Problems()
     first, step = options.shard
     photos = _photos(options.paths, problems)[first::step]
-    draft = options.output.with_name(f".{options.output.name}.partial")
+    with _written_whole(options.output) as file:
+        writer = csv.writer(file)
+        writer.writerow([*COLUMNS, *(DETAILS if options.details else ())])
+        with tqdm(total=len(photos), unit="photo", disable=None) as progress:
+            for name, quality, prediction in _predictions(classifier, photos, options.source, problems, progress):
+                row = [name, *map(float, prediction.probabilities), 0.0]
+                writer.writerow([*row, *(_details(quality, prediction) if options.details else ())])
+    return 1 if problems.count else 0
+
+
+@contextlib.contextmanager
+def _written_whole(path: Path) -> Iterator[TextIO]:
+    """Open a file that appears complete or not at all; a pipe or a device can only be written to as it is."""
+    target = path.resolve()  # a link stays, and what it leads to is replaced
+    if path.exists() and not target.is_file():
+        with path.open("w", **_CSV) as file:
+            yield file
+        return
+    draft = target.with_name(f".{target.name}.partial")
     try:
-        with draft.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            writer = csv.writer(file)
-            writer.writerow([*COLUMNS, *(DETAILS if options.details else ())])
-            with tqdm(total=len(photos), unit="photo", disable=None) as progress:
-                for name, quality, prediction in _predictions(classifier, photos, options.source, problems, progress):
-                    row = [name, *map(float, prediction.probabilities), 0.0]
-                    writer.writerow([*row, *(_details(quality, prediction) if options.details else ())])
-        os.replace(draft, options.output)
+        with draft.open("w", **_CSV) as file:
+            yield file
+        os.replace(draft, target)
     finally:
         draft.unlink(missing_ok=True)
-    return 1 if problems.count else 0
 
 
 class _Problems:
@@ -287,26 +312,51 @@ class _Problems:
 
 def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
     """Give every photo once, sorted by the name that its row gets; the order of the arguments does not matter."""
-    found: dict[Path, Path] = {}
-    for path in paths:
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.is_file())
-            files = [file for file in inside if file.suffix.lower() in SUFFIXES]
-            others = [file for file in inside if file.suffix.lower() in OTHER_PICTURES]
-            for file in others:
-                problems.say(file, "unsupported_format")
-            if not files and not others:
-                problems.say(path, "no photo in this folder")
-        else:
-            files = [path]
-        found.update({file.resolve(): file for file in files})
+    found = [file for path in paths for file in (_photos_inside(path, problems) if path.is_dir() else [path])]
     photos: dict[str, Path] = {}
-    for file in sorted(found.values(), key=lambda file: (file.stem, str(file))):
-        if file.stem in photos:
-            problems.say(file, f"another photo has this name: {photos[file.stem]}")
-        else:
-            photos[file.stem] = file
+    for file in sorted(found, key=lambda file: (_name(file), str(file))):
+        other = photos.setdefault(_name(file), file)
+        if os.path.realpath(other) != os.path.realpath(file):
+            problems.say(file, f"another photo has this name: {other}")
     return list(photos.values())
+
+
+def _name(photo: Path) -> str:
+    """What a row is called: without the ending, but a DICOM file's 1.2.840.10008 has none."""
+    return photo.stem if photo.suffix.lower() in SUFFIXES | OTHER_PICTURES else photo.name
+
+
+def _photos_inside(folder: Path, problems: _Problems) -> list[Path]:
+    photos, before = [], problems.count
+    for file in sorted(_files_inside(folder, problems)):
+        try:
+            if _is_photo(file):
+                photos.append(file)
+            elif file.suffix.lower() in OTHER_PICTURES:
+                problems.say(file, "unsupported_format")
+        except OSError as error:  # a link to nowhere, or a file of somebody else's
+            problems.say(file, error.strerror or "cannot be read")
+    if not photos and problems.count == before:
+        problems.say(folder, "no photo in this folder")
+    return photos
+
+
+def _files_inside(folder: Path, problems: _Problems) -> Iterator[Path]:
+    """Search a folder to its depth, and say where that was not possible: photos may lie there."""
+    for place, folders, files in os.walk(folder, onerror=lambda error: problems.say(error.filename, error.strerror)):
+        for linked in filter(Path.is_symlink, (Path(place, name) for name in folders)):
+            problems.say(linked, "a link to a folder is not followed: name the folder itself")
+        yield from (Path(place, name) for name in files)
+
+
+def _is_photo(file: Path) -> bool:
+    """Tell a photo by its name, or else by its first bytes: DICOM files often have no suffix."""
+    if not stat.S_ISREG(file.stat().st_mode) or file.name.upper() == DICOM_INDEX:
+        return False
+    if file.suffix.lower() in SUFFIXES:
+        return True
+    with file.open("rb") as opened:
+        return is_known(opened.read(SIGNATURE_BYTES))
 
 
 def _predictions(
@@ -326,7 +376,7 @@ def _prepared(
     for path in photos:
         try:
             photo = open_photo(_read(path))
-            yield path.stem, assess(photo), classifier.prepare(photo)
+            yield _name(path), assess(photo), classifier.prepare(photo)
         except PhotoError as error:
             problems.say(path, str(error))
         except OSError as error:

@@ -46,6 +46,7 @@ _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 # Every marker with a length, and the end. FF 00 is data; FF 01 and FF D0 to D8 stand alone (ITU-T T.81, table B.1).
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 
+SIGNATURE_BYTES = 132  # how much of a file tells its type: DICOM's stands last, behind 128 bytes of anything
 _AVIF_BRANDS = {b"avif", b"avis"}
 _HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 
@@ -105,6 +106,11 @@ def open_photo(data: bytes) -> Photo:
         pixels = _lay_on_white(pixels, notes)
         pixels = _to_srgb(pixels, profile, notes)
         return Photo(np.array(pixels), tuple(notes))
+
+
+def is_known(start: bytes) -> bool:
+    """Whether a file whose first `SIGNATURE_BYTES` these are is of a type that `open_photo` reads."""
+    return dicom.is_dicom(start) or _decoder(start) is not None
 
 
 def _decoder(data: bytes) -> type[ImageFile] | None:

@@ -134,6 +134,19 @@ def test_an_audit_fails_where_a_package_could_not_be_asked_about():
     assert "--strict" in options.split()
 
 
+def test_the_readme_credits_both_collections_at_its_beginning():
+    opening = README.partition("\n## ")[0]
+    assert "[ISIC 2019](https://challenge.isic-archive.com/landing/2019/)" in opening
+    assert re.search(r"\[PAD-UFES-20\]\(https://doi\.org/\S+\) \(Pacheco et al\. 2020, CC BY 4\.0\)", opening)
+
+
+def test_the_readme_serves_the_bundle_that_reproduce_writes():
+    command = [sys.executable, "-m", "training", "reproduce", "--help"]
+    text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    (name,), (version,) = (re.findall(rf"the bundle's {what}\s+\(([\w.]+)\)", text) for what in ("name", "version"))
+    assert f"`SKIN_BUNDLE={name}/{version} make serve`" in README
+
+
 def test_the_readme_opens_with_the_two_commands():
     commands = re.search(r"^## Two commands\n.*?```sh\n(.*?)```", README, re.MULTILINE | re.DOTALL).group(1)
     assert [line.split("#")[0].strip() for line in commands.splitlines()] == ["make serve", "make test"]

@@ -1,1 +1,1 @@
-"""ISIC data in, a bundle out. Keras 3 and numpy only on the training path, so that any Keras backend runs it."""
+"""ISIC data in, a bundle out. The training path is Keras 3 and numpy, for any backend; see batch_norm.py."""

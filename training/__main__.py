@@ -4,10 +4,13 @@ Every step takes up where it was stopped: call it again with the same arguments.
 """
 
 import argparse
+import importlib.util
 import json
 import math
 import os
+import shlex
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -56,13 +59,24 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = REPRODUCED if options.step == "reproduce" else [options.step]
     if options.step == "export":
         os.environ["KERAS_BACKEND"] = "tensorflow"  # its answers are the bundle's golden ones, whatever trained
-    # Imported here, since Keras takes seconds and `--help` should not.
+    # Imported here, since Keras takes seconds, and neither `--help` nor a wrong folder should.
+    from training import dataset
+
+    try:
+        if options.data:
+            dataset.read(options.data)
+    except OSError as error:
+        print(f"{options.data} does not hold ISIC 2019: {error}", file=sys.stderr)
+        return 2
     import keras
     import pandas as pd
 
     from training import choose, export, fit, gate, prepare, report, report_page, steps, synthetic, ugly_duckling
 
     recipe = configs.load(options.config)
+    exports_by_itself = "export" in wanted and keras.backend.backend() != "tensorflow"
+    if exports_by_itself and not _has_tensorflow():
+        print(f"There is no TensorFlow here: this ends before `export`. {_where_to_export(options)}", flush=True)
     source = options.data or synthetic.write_isic(options.cache / "smoke_data", per_class=20)
     if options.step in STUDIES:
         return _study(options, recipe, source)
@@ -99,9 +113,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"report: {options.folder / report_page.PAGE}")
         for name, figures in content["sets"].items():
             print(f"{name}: {figures['images']} test images, seven classes: {figures['seven_classes']}")
-    if "export" in wanted and keras.backend.backend() != "tensorflow":
-        print("the golden answers are TensorFlow's: call `python -m training export` to end with it", file=sys.stderr)
-        return 2
+    if exports_by_itself:
+        return _export_by_itself(options)
     if "export" in wanted:
         # What the smoke recipe makes must never stand where the site looks for its model.
         root = options.bundles or (options.folder / "bundles" if options.config == "smoke" else BUNDLES)
@@ -113,6 +126,31 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         print(f"bundle: {bundle.path}" + (", exported before with the same content" if there else ""))
     return 0
+
+
+def _has_tensorflow() -> bool:
+    return importlib.util.find_spec("tensorflow") is not None
+
+
+def _export_command(options: argparse.Namespace) -> list[str]:
+    """The step that ends a `reproduce`, as a command of its own."""
+    chosen = {name: getattr(options, name) for name in ("config", "data", "cache", "name", "version", "bundles")}
+    chosen["run"] = options.folder
+    given = [part for name, value in chosen.items() if value for part in (f"--{name}", str(value))]
+    return ["-m", "training", "export", *given]
+
+
+def _where_to_export(options: argparse.Namespace) -> str:
+    return f"Where it is installed, call: {shlex.join(['python', *_export_command(options)])}"
+
+
+def _export_by_itself(options: argparse.Namespace) -> int:
+    """Export in a process under TensorFlow: Keras keeps the backend that it began with, and JAX the GPU's memory."""
+    if not _has_tensorflow():
+        print(f"The bundle is missing yet: its golden answers are TensorFlow's. {_where_to_export(options)}")
+        return 0
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run([sys.executable, *_export_command(options)], env=environment, check=False).returncode
 
 
 def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:

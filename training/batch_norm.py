@@ -4,8 +4,6 @@ With it a training step takes three quarters of the time under TensorFlow on a C
 the same and has the same weights; it is for training alone, so that what is saved needs nothing but Keras.
 """
 
-import importlib
-
 import keras
 from keras import ops
 
@@ -16,9 +14,9 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     def call(self, inputs, training=None, mask=None):
         if not (training and self.trainable):
             return super().call(inputs, training=training, mask=mask)
-        # Not an import statement: under JAX, TensorFlow need not be there (tests/test_imports.py).
-        kernel = importlib.import_module("tensorflow").raw_ops.FusedBatchNormV3
-        outputs, mean, variance, *_ = kernel(
+        import tensorflow  # under JAX it need not be there
+
+        outputs, mean, variance, *_ = tensorflow.raw_ops.FusedBatchNormV3(
             x=inputs, scale=self.gamma, offset=self.beta, mean=[], variance=[], epsilon=self.epsilon, is_training=True
         )
         count = ops.cast(ops.prod(ops.shape(inputs)[:3]), variance.dtype)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from model_store.errors import PhotoError
-from model_store.images import LIMIT_MEGAPIXELS, LIMIT_PX, open_photo
+from model_store.images import LIMIT_MEGAPIXELS, LIMIT_PX, SIGNATURE_BYTES, is_known, open_photo
 from model_store.preprocessing import InputSpec, prepare
 from tests.conftest import draw_lesion
 
@@ -279,6 +279,16 @@ HOSTILE = {
 @pytest.mark.parametrize(("data", "code"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_hostile_file_is_refused_with_its_reason(data, code):
     assert refusal(data).code == code
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
+def test_a_type_that_is_read_is_known_by_its_first_bytes(scene, kind):
+    assert is_known(encode(scene, kind)[:SIGNATURE_BYTES])
+
+
+@pytest.mark.parametrize(("data", "code"), HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_known_by_its_first_bytes_is_what_is_not_unsupported(data, code):
+    assert is_known(data[:SIGNATURE_BYTES]) == (code not in ("empty_file", "unsupported_format"))
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "BMP", "ICO", "PPM"])

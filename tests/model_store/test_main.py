@@ -1,7 +1,9 @@
 import csv
+import errno
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ from model_store.images import open_photo
 from model_store.prediction import SOURCES
 from model_store.quality import assess
 from tests.conftest import draw_lesion
+from tests.model_store.test_dicom import file_of
 
 ROOT = Path(__file__).parents[2]
 OFFICIAL = ["image", "MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK"]
@@ -157,6 +160,70 @@ def test_two_photos_of_one_name_do_not_become_two_rows_of_one_name(folder, tiny_
     assert "another photo has this name" in capsys.readouterr().err
 
 
+def test_each_link_to_a_photo_has_its_own_row_and_one_of_the_same_name_none_of_its_own(folder, tiny_bundle, tmp_path):
+    (folder / "b.jpg").symlink_to(folder / "ISIC_0000002.jpg")
+    (folder / "more" / "ISIC_0000002.jpeg").symlink_to(folder / "ISIC_0000002.jpg")
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder) == 0
+    assert [row["image"] for row in rows(tmp_path / "out.csv")] == [
+        "ISIC_0000001",
+        "ISIC_0000002",
+        "ISIC_0000003",
+        "a.b",
+        "b",
+    ]
+
+
+def test_what_a_folder_hides_is_said(folder, tiny_bundle, tmp_path, capsys, monkeypatch):
+    """Links to nowhere, folders behind links, and folders that may not be read."""
+    (folder / "gone.png").symlink_to(tmp_path / "gone.png")
+    (folder / "IM0002").symlink_to(tmp_path / "IM0002")
+    (folder / "linked").symlink_to(folder / "more")
+    (folder / "locked").mkdir()
+    scandir = os.scandir
+
+    def refuse(path):  # whoever runs the tests may be allowed everything
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder) == 1
+    assert len(rows(tmp_path / "out.csv")) == 4
+    complaints = capsys.readouterr().err
+    for complaint in (
+        "gone.png: No such file or directory",
+        "IM0002: No such file or directory",
+        "linked: a link to a folder is not followed",
+        "locked: Permission denied",
+    ):
+        assert complaints.count(complaint) == 1
+
+
+def test_photos_of_other_names_are_found_in_a_folder_by_what_is_in_them(folder, tiny_bundle, tmp_path):
+    dicom = file_of(np.asarray(draw_lesion(5, (120, 90))).tobytes())
+    for name in ("IM0001", "1.2.840.113619.1", "1.2.840.113619.2"):
+        (folder / name).write_bytes(dicom)
+    shutil.copyfile(folder / "ISIC_0000002.jpg", folder / "more" / "a_jpeg.bmp")
+    shutil.copyfile(folder / "more" / "ISIC_0000003.webp", folder / "no_suffix")
+    (folder / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    (folder / ".DS_Store").write_bytes(b"\0\0\0\1Bud1" + bytes(200))
+    (folder / "mask.csv").write_text("0,1,1,0\n" * 100)
+    (folder / "empty").touch()
+    os.mkfifo(folder / "fifo")
+    assert predict(tiny_bundle, tmp_path / "out.csv", folder) == 0
+    assert [row["image"] for row in rows(tmp_path / "out.csv")] == [
+        "1.2.840.113619.1",
+        "1.2.840.113619.2",
+        "IM0001",
+        "ISIC_0000001",
+        "ISIC_0000002",
+        "ISIC_0000003",
+        "a.b",
+        "a_jpeg",
+        "no_suffix",
+    ]
+
+
 def test_an_empty_folder_is_said(tiny_bundle, tmp_path, capsys):
     (tmp_path / "nothing").mkdir()
     assert predict(tiny_bundle, tmp_path / "out.csv", tmp_path / "nothing") == 1
@@ -174,10 +241,42 @@ def test_an_existing_csv_is_replaced_only_by_a_complete_one(folder, tiny_bundle,
     assert not list(tmp_path.glob("*.partial")) + list(tmp_path.glob(".*.partial"))
 
 
+def test_an_output_that_is_a_pipe_is_written_to_and_stays_one(folder, tiny_bundle, tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    fifo = os.open(tmp_path / "fifo", os.O_RDWR | os.O_NONBLOCK)
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    try:
+        for output, end in ((tmp_path / "fifo", fifo), (Path(f"/dev/fd/{writing}"), reading)):
+            assert predict(tiny_bundle, output, folder) == 0
+            assert len(os.read(end, 2**16).splitlines()) == 1 + 4
+        assert stat.S_ISFIFO((tmp_path / "fifo").stat().st_mode)
+        assert [path.name for path in tmp_path.iterdir() if path.suffix == ".partial"] == []
+    finally:
+        for end in (fifo, reading, writing):
+            os.close(end)
+
+
+@pytest.mark.parametrize("existing", [True, False])
+def test_of_an_output_that_is_a_link_the_target_is_replaced(folder, tiny_bundle, tmp_path, existing):
+    (tmp_path / "elsewhere").mkdir()
+    target, link = tmp_path / "elsewhere" / "target.csv", tmp_path / "out.csv"
+    link.symlink_to(target)
+    if existing:
+        target.write_text("yesterday's")
+    assert predict(tiny_bundle, link, folder) == 0
+    assert link.is_symlink()
+    assert not target.is_symlink()
+    assert len(rows(target)) == 4
+    assert list(target.parent.iterdir()) == [target]
+
+
 def test_a_place_that_cannot_be_written_is_said_before_the_work(folder, tiny_bundle, tmp_path, capsys):
     assert predict(tiny_bundle, tmp_path / "gone" / "out.csv", folder) == 2
     assert predict(tiny_bundle, tmp_path, folder) == 2
-    assert capsys.readouterr().err.count("cannot be written") == 2
+    (tmp_path / "link.csv").symlink_to(tmp_path / "gone" / "out.csv")
+    assert predict(tiny_bundle, tmp_path / "link.csv", folder) == 2
+    assert capsys.readouterr().err.count("cannot be written") == 3
 
 
 def test_a_file_name_that_is_no_text_gets_its_row(tiny_bundle, tmp_path):

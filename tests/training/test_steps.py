@@ -1,9 +1,14 @@
 """The smoke recipe goes the whole way: generated images in, a verified bundle out, each step resumable."""
 
+import importlib.util
 import json
 import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,9 +17,12 @@ from model_store.bundle import verify
 from model_store.classes import CODES
 from model_store.prediction import Calibration
 from model_store.preprocessing import InputSpec
+from training import __main__ as command_line
 from training import configs, export, fit, gate, prepare, report_page, steps
 from training.__main__ import main
 from training.configs.recipe import Recipe, Stage
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -166,3 +174,59 @@ def test_a_second_call_repeats_no_work(reproduced, capsys):
 def test_data_are_asked_for_where_they_are_needed(capsys):
     assert main(["prepare", "--config", "progressive"]) == 2
     assert "--data" in capsys.readouterr().err
+
+
+@pytest.fixture
+def other_backend(monkeypatch):
+    """A context in which Keras runs on JAX, and `reproduce` has nothing to do between its first step and its last."""
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.backend, "backend", lambda: "jax")
+        patch.setattr(command_line, "REPRODUCED", ["prepare", "export"])
+        yield patch
+
+
+def test_reproduce_under_another_backend_exports_in_a_process_under_tensorflow(reproduced, tmp_path, other_backend):
+    calls = []
+
+    def run(command, env, check):
+        calls.append((command, env))
+        return subprocess.CompletedProcess(command, 0)
+
+    other_backend.setattr(subprocess, "run", run)
+    assert main(["reproduce", *_arguments(reproduced), "--bundles", str(tmp_path), "--version", "0.0.2"]) == 0
+    other_backend.undo()
+    ((command, environment),) = calls
+    assert command[:3] == [sys.executable, "-m", "training"]
+    assert environment["KERAS_BACKEND"] == "tensorflow"
+    assert main(command[3:]) == 0
+    assert verify(tmp_path / "efficientnet_b4_isic2019" / "0.0.2").version == "0.0.2"
+
+
+def test_reproduce_without_tensorflow_says_at_once_and_at_its_end_how_to_export(
+    reproduced, tmp_path, other_backend, capsys
+):
+    other_backend.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main(["reproduce", *_arguments(reproduced), "--bundles", str(tmp_path), "--version", "0.0.2"]) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    for line in (first, last):
+        assert "python -m training export --config smoke" in line
+        assert f"--version 0.0.2 --bundles {tmp_path} --run {reproduced / 'run'}" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("tables", [False, True])
+def test_a_folder_without_the_data_is_said_in_a_line_before_keras_is_loaded(isic_folder, tmp_path, tables):
+    if tables:  # and no image
+        for file in isic_folder.glob("*.csv"):
+            shutil.copyfile(file, tmp_path / file.name)
+    program = f"""
+import sys
+from training.__main__ import main
+status = main(["prepare", "--config", "progressive", "--data", {str(tmp_path)!r}])
+assert not {{"keras", "tensorflow"}} & set(sys.modules)
+sys.exit(status)
+"""
+    run = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 2, run.stderr
+    (line,) = run.stderr.splitlines()
+    assert line.startswith(f"{tmp_path} does not hold ISIC 2019: ")
