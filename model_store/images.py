@@ -28,8 +28,10 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = pillow_heif.options.DECODE_THREADS = cpus.
 
 LIMIT_MEGAPIXELS = 50  # the largest phone sensors in wide use store 48 or 50 megapixels
 # Their decoders hold several copies of the whole picture; at these sizes they need as much memory as a PNG of 50.
-_LIMIT_MEGAPIXELS_OF = {WebPImageFile: 16, AvifImageFile: 32}
+_LIMIT_MEGAPIXELS_OF = {WebPImageFile: 16, AvifImageFile: 27, HeifImageFile: 38}
 _LIMIT_MEGAPIXELS_CMYK = 32
+# With more than 8 bits, transparency, or colour at full resolution, each copy of a HEIC is larger.
+_LIMIT_MEGAPIXELS_RICH_HEIC = 14
 LIMIT_PX = 64  # a shorter side below this shows no structure of a lesion
 
 # A side may be decoded smaller, but never below this: twice the resolution that photos are compared at.
@@ -179,13 +181,24 @@ def _jpeg_scans(data: bytes) -> int:
 
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
-    limit = _LIMIT_MEGAPIXELS_OF.get(type(image), LIMIT_MEGAPIXELS)
-    if image.mode == "CMYK":
-        limit = _LIMIT_MEGAPIXELS_CMYK
+    limit = _limit_megapixels(image)
     if width * height > limit * 1_000_000:
         raise PhotoError("image_too_large", limit_megapixels=limit)
     if min(width, height) < LIMIT_PX:
         raise PhotoError("image_too_small", limit_px=LIMIT_PX)
+
+
+def _limit_megapixels(image: Image.Image) -> int:
+    if image.mode == "CMYK":
+        return _LIMIT_MEGAPIXELS_CMYK
+    if isinstance(image, HeifImageFile) and not _is_plain(image):
+        return _LIMIT_MEGAPIXELS_RICH_HEIC
+    return _LIMIT_MEGAPIXELS_OF.get(type(image), LIMIT_MEGAPIXELS)
+
+
+def _is_plain(heic: HeifImageFile) -> bool:
+    """Whether a HEIC is stored as nearly every phone does: 8 bits, opaque, colour at half the resolution."""
+    return heic.info.get("bit_depth") == 8 and heic.mode != "RGBA" and heic.info.get("chroma") in (400, 420)
 
 
 def _decode(image: Image.Image, notes: list[str]) -> None:

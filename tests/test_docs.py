@@ -13,6 +13,8 @@ import pytest
 
 from app.config import Config
 from app.problems import PROBLEMS
+from benchmarks.__main__ import LIMITS, is_within
+from model_store import images
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -107,6 +109,29 @@ def sizing_rows() -> list[str]:
 def test_the_sizes_in_the_guide_are_those_that_were_measured():
     table = "| | measured |\n| --- | --- |\n" + "\n".join(sizing_rows())
     assert table in read("operate.md"), f"docs/operate.md lacks:\n{table}"
+
+
+def test_the_guide_names_the_figures_that_are_missed_and_no_others():
+    bench = json.loads((ROOT / "benchmarks" / "results.json").read_text())
+    missed = ", ".join(f"`{key}`" for key in LIMITS if not is_within(key, bench[key])) or "none"
+    assert f"Of the figures that were asked for, missed: {missed}. `make bench`" in read("operate.md")
+
+
+def test_the_served_site_reaches_less_of_the_direct_rate_than_the_queue_as_the_guide_says():
+    bench = json.loads((ROOT / "benchmarks" / "results.json").read_text())
+    for clients, site in bench["site_throughput"].items():
+        assert site["over_direct"] < bench["throughput"][clients]["over_direct"]
+
+
+def test_the_guide_says_how_many_megapixels_each_format_may_have():
+    (row,) = [line for line in read("operate.md").splitlines() if line.startswith("| `image_too_large`")]
+    limits = {decoder.format: limit for decoder, limit in images._LIMIT_MEGAPIXELS_OF.items()}
+    said = (
+        f"over {images.LIMIT_MEGAPIXELS} megapixels, {limits['HEIF']} of HEIC ({images._LIMIT_MEGAPIXELS_RICH_HEIC} "
+        f"with transparency, more than 8 bits, or colour at full resolution), {images._LIMIT_MEGAPIXELS_CMYK} of CMYK, "
+        f"{limits['AVIF']} of AVIF, {limits['WEBP']} of WebP;"
+    )
+    assert said in row
 
 
 @pytest.mark.parametrize("name", ["operate.md", "legal.md", "privacy.md", "api.md"])

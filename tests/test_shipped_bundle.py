@@ -8,9 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from app import create_app
+from app.config import Config
+from benchmarks import photos as bench_photos
+from benchmarks.site import is_full_answer
 from model_store import comparison, engines
 from model_store.bundle import find, verify
 from model_store.classifier import Classifier
+from tests.app.conftest import SECRET_KEY, send
+from tests.load import photos as load_photos
+from tests.load.answers import read, unfit
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +25,15 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def bundle():
     return verify(find())
+
+
+@pytest.fixture(scope="module")
+def client(bundle, engine_options):
+    """A browser at the site with the shipped network."""
+    running = Classifier.load(bundle.path, "openvino", engine_options)
+    app = create_app(Config(secret_key=SECRET_KEY, rate_limit=""), running)
+    yield app.test_client()
+    app.extensions["inference"].close()
 
 
 def test_it_verifies_and_can_be_shipped(bundle):
@@ -36,9 +52,21 @@ def test_it_reaches_the_figures_that_were_asked_for_on_lesions_it_never_saw(bund
 
 
 @pytest.mark.parametrize("engine", engines.LOCAL)
-def test_each_engine_gives_the_answers_that_it_was_exported_with(bundle, tmp_path, engine):
-    running = Classifier.load(bundle.path, engine, engines.Options(cache=tmp_path))  # replays the golden photos
+def test_each_engine_gives_the_answers_that_it_was_exported_with(bundle, engine_options, engine):
+    running = Classifier.load(bundle.path, engine, engine_options)  # replays the golden photos
     assert running.engine.name == engine
+
+
+@pytest.mark.parametrize("megapixels", [1, 12])
+def test_the_photo_that_is_timed_is_as_large_as_a_phones_and_gets_a_full_answer(client, megapixels):
+    photo = bench_photos.jpeg(megapixels)
+    assert 0.15e6 < len(photo) / megapixels < 0.3e6
+    assert is_full_answer(send(client, photo).data)
+
+
+def test_every_good_photo_of_the_load_test_gets_diagnoses_of_its_own(client):
+    answers = {name: send(client, photo, path="/api/v1/answer") for name, photo in load_photos.good().items()}
+    assert unfit({name: read(answer.status_code, answer.json) for name, answer in answers.items()}) == []
 
 
 def test_its_card_says_what_its_report_says(bundle):

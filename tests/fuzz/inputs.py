@@ -13,7 +13,7 @@ from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
 # What breaks parsers: nothing, one, the borders of signed and unsigned numbers.
 BORDERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-# One in so many is damaged from a photo of 12 megapixels; the others are small, so that there can be many.
+# One in so many is damaged from a photo of 12 megapixels or more; the others are small, so that there can be many.
 LARGE_EVERY = 200
 LARGE = {
     "large JPEG": {"format": "JPEG", "quality": 90},
@@ -21,6 +21,8 @@ LARGE = {
     "large PNG": {"format": "PNG", "compress_level": 1},
     "large WebP": {"format": "WEBP", "method": 0},
 }
+# Width and height below each one's limit. Nothing in them is sharp: a small file that takes much memory.
+LARGE_SMOOTH = {"large HEIC": (7000, 5400), "large AVIF": (5960, 4500), "large DICOM": (8000, 6000)}
 # Most of what a decoder trusts stands at the beginning.
 HEAD_BYTES = 400
 
@@ -64,18 +66,29 @@ def originals() -> dict[str, tuple[bytes, ...]]:
 
 @functools.cache
 def large(kind: str) -> bytes:
-    """A whole photo of 12 megapixels, one of `LARGE`, with a camera's noise."""
+    """A whole photo, one of `LARGE`, of 12 megapixels with a camera's noise; or one of `LARGE_SMOOTH`."""
     generator = np.random.default_rng(0)
-    soft = Image.fromarray(generator.integers(0, 256, size=(9, 12, 3), dtype=np.uint8)).resize((4000, 3000))
+    few = Image.fromarray(generator.integers(0, 256, size=(9, 12, 3), dtype=np.uint8))
+    if kind in LARGE_SMOOTH:
+        return _smooth(few.resize(LARGE_SMOOTH[kind]), kind)
     noise = Image.fromarray(generator.integers(0, 12, size=(3000, 4000), dtype=np.uint8))
-    return _file(ImageChops.subtract(soft, Image.merge("RGB", [noise] * 3)), **LARGE[kind])
+    return _file(ImageChops.subtract(few.resize((4000, 3000)), Image.merge("RGB", [noise] * 3)), **LARGE[kind])
+
+
+def _smooth(image: Image.Image, kind: str) -> bytes:
+    if kind == "large HEIC":
+        return _heif(image, Image.Exif(), enc_params={"preset": "ultrafast"})
+    if kind == "large AVIF":  # as much memory as AVIF takes: transparency, and colour at full resolution
+        return _file(image.convert("RGBA"), "AVIF", speed=10, subsampling="4:4:4")
+    return _dicom(image, JPEGBaseline8Bit)
 
 
 def make(number: int, seed: int = 0) -> tuple[str, bytes]:
     """The damaged file of that number, and its kind; the kinds take turns."""
     generator = np.random.default_rng((seed, number))
     if number % LARGE_EVERY == LARGE_EVERY - 1:
-        kind = list(LARGE)[number // LARGE_EVERY % len(LARGE)]
+        kinds = [*LARGE, *LARGE_SMOOTH]
+        kind = kinds[number // LARGE_EVERY % len(kinds)]
         data = bytearray(large(kind))
     else:
         files = originals()
@@ -150,9 +163,9 @@ def _file(image: Image.Image, format: str, **options) -> bytes:
     return buffer.getvalue()
 
 
-def _heif(image: Image.Image, exif: Image.Exif) -> bytes:
+def _heif(image: Image.Image, exif: Image.Exif, **options) -> bytes:
     buffer = io.BytesIO()
-    pillow_heif.from_pillow(image).save(buffer, exif=exif.tobytes())
+    pillow_heif.from_pillow(image).save(buffer, exif=exif.tobytes(), **options)
     return buffer.getvalue()
 
 

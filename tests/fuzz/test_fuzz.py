@@ -10,7 +10,8 @@ from PIL import Image
 from app.problems import PROBLEMS
 from tests.app.conftest import WATCH, classifier, encode, make_app, send  # noqa: F401 (two are fixtures)
 from tests.fuzz import decoding
-from tests.fuzz.inputs import LARGE_EVERY, large, make, originals
+from tests.fuzz.__main__ import LIMIT_MB
+from tests.fuzz.inputs import LARGE_EVERY, LARGE_SMOOTH, large, make, originals
 
 INPUTS = 300
 
@@ -34,6 +35,16 @@ def test_the_same_number_gives_the_same_damage_and_another_seed_another():
 def test_a_few_are_as_large_as_those_of_phones():
     assert [make(number)[0] for number in range(LARGE_EVERY - 2, LARGE_EVERY + 1)].count("large JPEG") == 1
     assert Image.open(io.BytesIO(large("large JPEG"))).size == (4000, 3000)
+
+
+@pytest.mark.parametrize("kind", LARGE_SMOOTH)
+def test_a_photo_of_tens_of_megapixels_in_a_small_file_is_read_within_the_limit_of_memory(monkeypatch, kind):
+    data = large(kind)
+    assert len(data) < 2_000_000
+    monkeypatch.setattr(decoding, "make", lambda number, seed: (kind, data))
+    outcome = decoding.look(0, 0)
+    assert outcome.said == "read"
+    assert outcome.megabytes < LIMIT_MB
 
 
 def test_memory_and_time_of_a_large_photo_are_seen(monkeypatch):

@@ -1,7 +1,8 @@
 """Ask a real server for many answers at once: `make load`, or `python -m tests.load --requests 10000 --clients 64`.
 
 Photos and broken files come mixed, from Locust's clients. Each answer must be the one that the same file got when it
-was the only one, or "overloaded"; no status of 500; memory may not grow. Writes what was measured to a JSON file, and
+was the only one, or "overloaded"; no status of 500; memory may not grow. It starts only if every good photo got its
+diagnoses then, else there would be nothing to compare. Writes what was measured to a JSON file, and
 ends with status 1 if something else happened.
 """
 
@@ -29,44 +30,13 @@ from locust import HttpUser, task  # noqa: E402
 from locust.env import Environment  # noqa: E402
 
 from tests.load import figures, photos  # noqa: E402
+from tests.load.answers import TOLERANCE, Answer, read, unfit  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent
 PATH = "/api/v1/answer"
 WARM_UP = 0.1  # of all requests; memory is measured from then on
-# Photos that are computed together are rounded otherwise than alone, by the engine's 8 bits of bfloat16.
-TOLERANCE = 0.02
 # A refused visitor comes again after this; the site asks for more, but this is a test of its strength.
 PAUSE_AFTER_REFUSAL_S = 1.0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What matters of an answer: its status and either the problem's code or the probability of each class."""
-
-    status: int
-    said: str
-    probabilities: dict[str, float]
-
-    def differs_from(self, other: "Answer") -> float:
-        """The largest difference of a probability; infinity where anything else differs."""
-        if (self.status, self.said, self.probabilities.keys()) != (
-            other.status,
-            other.said,
-            other.probabilities.keys(),
-        ):
-            return float("inf")
-        return max(
-            (abs(self.probabilities[code] - other.probabilities[code]) for code in self.probabilities), default=0
-        )
-
-
-def read(response: requests.Response) -> Answer:
-    """Read an answer of the API."""
-    content = response.json()
-    if response.status_code != 200:
-        return Answer(response.status_code, content["code"], {})
-    prediction = content["prediction"] or {"ranking": []}
-    return Answer(200, content["advice"]["level"], {row["code"]: row["probability"] for row in prediction["ranking"]})
 
 
 @dataclass
@@ -88,7 +58,7 @@ class Record:
     def note(self, name: str, response: requests.Response, seconds: float) -> None:
         """Compare an answer with the one that the same file got alone."""
         self.statuses[str(response.status_code)] += 1
-        got = read(response) if response.status_code else Answer(0, "no answer", {})
+        got = read(response.status_code, response.json()) if response.status_code else Answer(0, "no answer", {})
         if got.said == "overloaded":
             self.refused_s.append(seconds)
             return
@@ -138,6 +108,17 @@ def start(log: Path) -> tuple[subprocess.Popen, str]:
     raise SystemExit(f"the site did not start:\n{log.read_text()}")
 
 
+def ask_alone(url: str) -> dict[str, tuple[bytes, Answer]]:
+    """Each file with the answer that it gets while nobody else asks; ends the test where that is none to compare."""
+    good, alone = photos.good(), {}
+    for name, data in {**good, **photos.bad()}.items():
+        response = requests.post(url + PATH, files={"photo": (name, data)}, timeout=120)
+        alone[name] = data, read(response.status_code, response.json())
+    if complaints := unfit({name: alone[name][1] for name in good}):
+        raise SystemExit("Not started, since a wrong answer would not be seen:\n" + "\n".join(complaints))
+    return alone
+
+
 def resident_mb(server: subprocess.Popen) -> float:
     """Memory of the server's worker, megabytes."""
     children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
@@ -182,9 +163,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         server, url = start(Path(folder) / "log")
         try:
-            files = {**photos.good(), **photos.bad()}
-            alone = {name: (data, read(requests.post(url + PATH, files={"photo": (name, data)}, timeout=120)))
-                     for name, data in files.items()}  # fmt: skip
+            alone = ask_alone(url)
             served = requests.get(url + "/readyz", timeout=120).json()
             record = Record(alone, arguments.requests)
             measured = run(url, server, record, arguments.clients, arguments.seconds)

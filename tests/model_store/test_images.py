@@ -8,6 +8,7 @@ import pillow_heif
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
+from model_store import images
 from model_store.errors import PhotoError
 from model_store.images import LIMIT_MEGAPIXELS, LIMIT_PX, SIGNATURE_BYTES, is_known, open_photo
 from model_store.preprocessing import InputSpec, prepare
@@ -112,6 +113,25 @@ def test_scaling_in_bands_gives_what_scaling_at_once_would(scene, mode):
     if "A" in mode:
         expected = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small.convert("RGBA")).convert("RGB")
     np.testing.assert_array_equal(open_photo(encode(image, "PNG")).rgb, np.asarray(expected))
+
+
+def heic_with_header(width: int, height: int, mode: str = "RGB", chroma: int = 420) -> bytes:
+    """Write a HEIC that promises a size and holds 64 x 64 pixels; mode "RGB;16" gives one of 10 bits."""
+    file = io.BytesIO()
+    pixels = bytes(64 * 64 * len(mode.removesuffix(";16")) * (2 if mode.endswith("16") else 1))
+    pillow_heif.from_bytes(mode, (64, 64), pixels).save(file, chroma=chroma)
+    return file.getvalue().replace(struct.pack(">II", 64, 64), struct.pack(">II", width, height))
+
+
+@pytest.mark.parametrize(
+    ("mode", "chroma", "limit"), [("RGB", 420, 38), ("RGBA", 420, 14), ("RGB;16", 420, 14), ("RGB", 444, 14)]
+)
+def test_a_heic_of_large_copies_has_a_lower_limit_than_one_of_a_phone(mode, chroma, limit):
+    over, under = (heic_with_header(1000 * (limit + more), 1000, mode, chroma) for more in (1, -1))
+    error = refusal(over)
+    assert (error.code, error.details) == ("image_too_large", {"limit_megapixels": limit})
+    with pillow_heif.HeifImageFile(io.BytesIO(under)) as image:
+        images._check_size(image)
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
