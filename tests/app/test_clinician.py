@@ -188,6 +188,20 @@ def test_all_archives_of_a_form_share_one_budget_and_each_that_passes_it_is_told
     assert "1. a.jpg" in text_of(page)
 
 
+def test_a_file_in_an_archive_may_not_be_larger_than_one_sent_by_itself(make_client, photos):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("large.jpg", bytes(1_000_001))
+        archive.writestr("ISIC_0.jpg", photos["ISIC_0.jpg"])
+    client = make_client(max_upload_mb=1)
+    page = text_of(send_files(client, {"visit.zip": buffer.getvalue()}).text)
+    assert "large.jpg : The file is too large" in page
+    assert "1. ISIC_0.jpg" in page
+    refused = send_files(client, {"visit.zip": buffer.getvalue()}, f"{URL}/photo")
+    assert refused.status_code == 413
+    assert "larger than 1 MB" in refused.text
+
+
 def test_a_form_without_photos_is_explained(make_client):
     assert send_files(make_client(), {}).status_code == 400
 
