@@ -4,12 +4,14 @@ import contextlib
 import io
 import json
 import os
+import platform
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -142,6 +144,31 @@ def test_more_headers_than_a_browser_sends_are_refused(site, head):
     log = site.log.read_text()
     assert "What a client sent cannot be read as a request" in log
     assert not re.search("ip=|Marked-Header", log)
+
+
+def resident_mb(site) -> float:
+    """What the process that serves holds in memory."""
+    (worker,) = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text().split()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text()).group(1)) / 1000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps the memory of each thread")
+def test_what_large_photos_took_goes_back_whichever_threads_decoded_them(start_site, tiny_bundle):
+    site = start_site(SKIN_BUNDLE=str(tiny_bundle), SKIN_ENGINE="tensorflow", SKIN_RATE_LIMIT="")
+    large = io.BytesIO()
+    Image.new("RGB", (7000, 7000), "peru").save(large, "PNG", compress_level=1)
+
+    def ask() -> int:
+        files = {"photo": ("large.png", large.getvalue(), "image/png")}
+        return requests.post(f"{site.url}/api/v1/answer", files=files, timeout=120).status_code
+
+    with ThreadPoolExecutor(40) as clients:  # so that all threads are there, and take turns
+        list(clients.map(lambda _: requests.get(site.url + "/en/", timeout=60), range(40)))
+    assert ask() == 200
+    after_the_first = resident_mb(site)
+    assert {ask() for _ in range(7)} == {200}
+    assert resident_mb(site) - after_the_first < 200
+    site.stop()
 
 
 def test_a_worker_that_is_killed_in_mid_request_is_replaced_and_who_comes_meanwhile_is_answered(site, photo):
