@@ -292,7 +292,8 @@ def interpret(evidence: Evidence, calibrations: Mapping[str, Calibration], sourc
         malignancy=float(risk(class_probabilities, "malignancy")),
         urgent_risk=float(risk(class_probabilities, "urgent")),
         ood_score=evidence.ood_score,
-        out_of_distribution=evidence.ood_score > calibration.out_of_distribution.threshold,
+        # Turned round, so that a score that is no number holds the photo back.
+        out_of_distribution=not evidence.ood_score <= calibration.out_of_distribution.threshold,
         source=source,
     )
 

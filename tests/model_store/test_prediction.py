@@ -116,6 +116,10 @@ def test_above_the_threshold_a_photo_is_out_of_distribution(plain, threshold, ex
     assert interpret(evidence(np.zeros(8), 0.0), {"dermoscopy": strict}).out_of_distribution is expected
 
 
+def test_a_score_that_is_no_number_holds_the_photo_back(plain):
+    assert interpret(evidence(np.zeros(8), float("nan")), {"dermoscopy": plain}).out_of_distribution is True
+
+
 def test_a_certain_malignancy_is_never_above_one(plain):
     prediction = interpret(evidence([30.0, -30, 30, 30, -30, -30, -30, 30]), {"dermoscopy": plain})
     assert prediction.malignancy <= 1.0
