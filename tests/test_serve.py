@@ -136,7 +136,7 @@ def status_line(site, head: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "head",
-    [b"X: y\r\n" * 60 + b"\r\n", b"X: " + b"y" * 5000 + b"\r\n\r\n"],
+    [b"X: y\r\n" * 60 + b"\r\n", b"X: " + b"y" * 9000 + b"\r\n\r\n"],
     ids=["many headers", "a long header"],
 )
 def test_more_headers_than_a_browser_sends_are_refused(site, head):
@@ -144,6 +144,11 @@ def test_more_headers_than_a_browser_sends_are_refused(site, head):
     log = site.log.read_text()
     assert "What a client sent cannot be read as a request" in log
     assert not re.search("ip=|Marked-Header", log)
+
+
+def test_cookies_of_a_parent_domain_keep_nobody_out(site):
+    cookies = b"Cookie: " + b"; ".join(b"tracker%d=" % number + b"x" * 1000 for number in range(7))
+    assert status_line(site, cookies + b"\r\nConnection: close\r\n\r\n") == b"HTTP/1.1 200 OK"
 
 
 def resident_mb(site) -> float:
