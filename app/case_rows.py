@@ -114,7 +114,6 @@ def row(item: Item, own_first: bool) -> CaseRow:
     """Tell everything about one photo, in the current language."""
     case, prediction = item.case, item.case.prediction
     hidden = own_first and not item.own
-    level = case.advice.level
     top = CODES[prediction.ranking[0]]
     truth = actual(case.name)
     shown_truth = "" if hidden else truth
@@ -144,7 +143,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
         points=points,
         remarks=remarks,
         cannot_judge=case.cannot_be_judged,
-        level="" if hidden else str(wording.LEVELS[level].word),
+        level="" if hidden else level_of(case),
         own=item.own,
         own_name=answer_name(item.own),
         agrees=item.own == top,
@@ -189,6 +188,14 @@ def points_of(case: Case) -> tuple[Point, ...]:
 def remarks_of(case: Case, hidden: bool = False) -> tuple[str, ...]:
     """What speaks against relying on the answer, worst first; of a hidden answer nothing that would tell of it."""
     return tuple(str(wording.ISSUES[code].what) for code in case.advice.reasons if not (hidden and code == UNSURE))
+
+
+def level_of(case: Case) -> str:
+    """The advice: in a word, or in a sentence where the photo cannot be judged, which may still name a date."""
+    text = wording.of_advice(case.advice)
+    if case.advice.if_a_spot:
+        return str(text.heading)
+    return gettext("This photo cannot be judged.") if case.cannot_be_judged else str(text.word)
 
 
 def answer_name(code: str) -> str:

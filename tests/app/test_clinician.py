@@ -603,6 +603,8 @@ def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_m
         assert {reference for reference in references if reference} <= urls
         if resource["resourceType"] == "DiagnosticReport":
             assert "not a diagnosis" in resource["conclusion"]
+            advised = "Advice: urgent. A doctor should see the spot within 14 days. Remarks: none."
+            assert advised in resource["conclusion"]
             codes = [one["code"] for concept in resource["conclusionCode"] for one in concept["coding"]]
             assert {"C43", "8720/3"} <= {*codes}
 
@@ -626,11 +628,18 @@ def test_the_clinician_is_told_of_the_same_photos_as_the_patient_that_they_canno
     content = file or photos["ISIC_0.jpg"]
     assert (told in send(client, content).text) is cannot
     carried = series(client, {"a.jpg": content})
-    assert (told in post(client, URL, *carried).text) is cannot
-    assert (told in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)) is cannot
     pair = [(name, value) for name, value in carried if name in ("case", "detail")]
-    assert (told in pdf_text(post(client, f"{URL}/lesion.pdf", *pair).data)) is cannot
-    assert (told in post(client, f"{URL}/open", *pair).text) is cannot
+    pages = [
+        post(client, URL, *carried).text,
+        post(client, f"{URL}/open", *pair).text,
+        *(
+            " ".join(pdf_text(post(client, f"{URL}/{path}", *sent).data).split())
+            for path, sent in (("export/pdf", carried), ("lesion.pdf", pair))
+        ),
+    ]
+    dated = str(wording.IF_A_SPOT[Level.URGENT].heading)
+    assert {told in page for page in pages} == {cannot}
+    assert {dated in page for page in pages} == {answering == STRANGE_URGENT}
     content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
     assert FhirR4Bundle(content, strict=True).as_json() == content
     (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
@@ -650,6 +659,12 @@ def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_cl
     assert remark in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)
     told = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"][0]["advice"]
     assert told == {"level": "cannot_judge", "reasons": ["unsure"], "if_a_spot": None}
+    content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
+    assert FhirR4Bundle(content, strict=True).as_json() == content
+    (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
+    assert "Advice: cannot_judge. This photo cannot be judged" in report["conclusion"]
+    assert "Remarks: unsure." in report["conclusion"]
+    assert "conclusionCode" not in report
     hidden = post(client, URL, *carried, ("own_first", "1")).text  # it would tell that no threshold is reached
     assert remark not in hidden
 
