@@ -179,10 +179,8 @@ def diagnoses(prediction: Prediction) -> tuple[Diagnosis, ...]:
 
 def points_of(case: Case) -> tuple[Point, ...]:
     """The operating points of the case's calibration, from the lowest threshold of each risk to the highest."""
-    prediction = case.prediction
-    risks = {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}
     ordered = sorted(case.calibration.operating_points, key=lambda point: (point.risk, point.threshold))
-    return tuple(Point(str(wording.point(point.name)), risks[point.risk] >= point.threshold) for point in ordered)
+    return tuple(Point(str(wording.point(point.name)), case.prediction.reaches(point)) for point in ordered)
 
 
 def remarks_of(case: Case, hidden: bool = False) -> tuple[str, ...]:
@@ -254,8 +252,7 @@ def _agreement(what: str, pairs: list[tuple[str, str]]) -> str:
 
 
 def _reaches(case: Case, name: str) -> bool:
-    point, prediction = case.calibration.operating_point(name), case.prediction
-    return {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold
+    return case.prediction.reaches(case.calibration.operating_point(name))
 
 
 def model_name() -> str:
