@@ -51,7 +51,7 @@ keepalive = 5  # seconds; a result page fetches its style sheet and script over 
 
 limit_request_line = 2048  # bytes; our longest address is far below
 limit_request_fields = 50
-limit_request_field_size = 4096  # bytes; browsers' longest header here is the session cookie
+limit_request_field_size = 8190  # bytes; a browser sends the cookies of a parent domain along with our short one
 # Which proxy is believed is said once, by SKIN_PROXIES; gunicorn would believe whoever sits on the same machine.
 forwarded_allow_ips = ""
 

@@ -81,7 +81,6 @@ def for_prediction(
 def _alarm(prediction: Prediction, calibration: Calibration) -> Level | None:
     """The more pressing of the two thresholds that are reached; None below both."""
     for name, level in (("urgent", Level.URGENT), ("soon", Level.SOON)):
-        point = calibration.operating_point(name)
-        if {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold:
+        if prediction.reaches(calibration.operating_point(name)):
             return level
     return None

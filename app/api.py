@@ -224,9 +224,8 @@ def _prediction_json(read: Judged) -> dict:
         ],
         "prediction_set": list(prediction.prediction_set),
         "prediction_set_coverage": read.calibration.set_coverage,
-        # Sums of probabilities may pass 1 by a rounding error.
-        "malignancy": min(1.0, prediction.malignancy),
-        "urgent_risk": min(1.0, prediction.urgent_risk),
+        "malignancy": prediction.malignancy,
+        "urgent_risk": prediction.urgent_risk,
         "malignancy_score": malignancy_score(prediction.malignancy, read.calibration),
     }
 

@@ -21,9 +21,16 @@ class ArchiveError(PhotoError):
 
 @dataclass
 class Budget:
-    """What all archives of one request may still hold together; `photos` takes from it."""
+    """What all archives of one request may still hold together; `photos` takes from it.
+
+    Attributes:
+        bytes: of all their files, unpacked.
+        largest_mb: what one file may unpack to: no more than an upload, since it is in memory beside its archive.
+        entries: that they may list.
+    """
 
     bytes: int
+    largest_mb: int
     entries: int = MAX_ENTRIES
 
 
@@ -44,7 +51,7 @@ def photos(data: bytes, budget: Budget) -> Iterator[tuple[str, bytes | PhotoErro
 
     Args:
         data: the archive.
-        budget: how many entries it may list, and how much its files together may unpack to.
+        budget: how many entries it may list, and how much its files, each and together, may unpack to.
 
     Raises:
         ArchiveError: `damaged_archive`; `archive_too_large` with `limit`, the most entries: before the first file, or
@@ -88,16 +95,20 @@ def _is_photo(entry: zipfile.ZipInfo) -> bool:
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> bytes | PhotoError:
-    # What the archive states is checked first; `read` then stops there, and a wrong statement fails its checksum.
+    # What the archive states is checked first, and no more than that is ever unpacked: without a size, `read` would
+    # unpack whatever comes, and only then cut it. A wrong statement fails the checksum.
     if entry.flag_bits & 0x1 or entry.compress_type not in _METHODS:
         return PhotoError("damaged_archive")
     if entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
         return PhotoError("archive_too_large", limit=MAX_ENTRIES)
+    if entry.file_size > budget.largest_mb * 1_000_000:
+        return PhotoError("body_too_large", limit_mb=budget.largest_mb)
     if entry.file_size > budget.bytes:
         budget.bytes = 0
         raise ArchiveError("archive_too_large", limit=MAX_ENTRIES)
     budget.bytes -= entry.file_size
     try:
-        return archive.read(entry)
+        with archive.open(entry) as file:
+            return file.read(max(1, entry.file_size))  # of nothing it would not read the end, where the checksum is
     except Exception:  # on hostile bytes the unpacker raises whatever comes
         return PhotoError("damaged_image")

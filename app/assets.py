@@ -19,9 +19,18 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def cache_versioned(response: Response) -> Response:
-        if request.endpoint == "static" and "v" in request.args and response.status_code < 400:
+        if request.endpoint == "static" and response.status_code < 400 and _names_its_version(app):
             response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_S}, immutable"
         return response
+
+
+def _names_its_version(app: Flask) -> bool:
+    """Whether a file is asked for under its own address.
+
+    While an old version of the site and a new one answer side by side, a browser may ask the one for what a page of the
+    other names, and would keep the wrong file for a year.
+    """
+    return request.args.get("v") == _version(Path(app.static_folder) / request.view_args["filename"])
 
 
 @cache

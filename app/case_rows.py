@@ -114,7 +114,6 @@ def row(item: Item, own_first: bool) -> CaseRow:
     """Tell everything about one photo, in the current language."""
     case, prediction = item.case, item.case.prediction
     hidden = own_first and not item.own
-    level = case.advice.level
     top = CODES[prediction.ranking[0]]
     truth = actual(case.name)
     shown_truth = "" if hidden else truth
@@ -144,7 +143,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
         points=points,
         remarks=remarks,
         cannot_judge=case.cannot_be_judged,
-        level="" if hidden else str(wording.LEVELS[level].word),
+        level="" if hidden else level_of(case),
         own=item.own,
         own_name=answer_name(item.own),
         agrees=item.own == top,
@@ -180,15 +179,21 @@ def diagnoses(prediction: Prediction) -> tuple[Diagnosis, ...]:
 
 def points_of(case: Case) -> tuple[Point, ...]:
     """The operating points of the case's calibration, from the lowest threshold of each risk to the highest."""
-    prediction = case.prediction
-    risks = {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}
     ordered = sorted(case.calibration.operating_points, key=lambda point: (point.risk, point.threshold))
-    return tuple(Point(str(wording.point(point.name)), risks[point.risk] >= point.threshold) for point in ordered)
+    return tuple(Point(str(wording.point(point.name)), case.prediction.reaches(point)) for point in ordered)
 
 
 def remarks_of(case: Case, hidden: bool = False) -> tuple[str, ...]:
     """What speaks against relying on the answer, worst first; of a hidden answer nothing that would tell of it."""
     return tuple(str(wording.ISSUES[code].what) for code in case.advice.reasons if not (hidden and code == UNSURE))
+
+
+def level_of(case: Case) -> str:
+    """The advice: in a word, or in a sentence where the photo cannot be judged, which may still name a date."""
+    text = wording.of_advice(case.advice)
+    if case.advice.if_a_spot:
+        return str(text.heading)
+    return gettext("This photo cannot be judged.") if case.cannot_be_judged else str(text.word)
 
 
 def answer_name(code: str) -> str:
@@ -247,8 +252,7 @@ def _agreement(what: str, pairs: list[tuple[str, str]]) -> str:
 
 
 def _reaches(case: Case, name: str) -> bool:
-    point, prediction = case.calibration.operating_point(name), case.prediction
-    return {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[point.risk] >= point.threshold
+    return case.prediction.reaches(case.calibration.operating_point(name))
 
 
 def model_name() -> str:

@@ -236,7 +236,9 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
 
     All archives share one budget; one that passes it is told once, and not read on.
     """
-    budget = archives.Budget(UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"])
+    budget = archives.Budget(
+        UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"], current_app.extensions["config"].max_upload_mb
+    )
     for file in request.files.getlist("photo"):
         if not file.filename:
             continue

@@ -168,12 +168,13 @@ def _introduction() -> str:
 
 
 def _code(read: Judged) -> str:
-    prediction, bundle = read.prediction, read.bundle
+    prediction, bundle, alarm = read.prediction, read.bundle, read.advice.if_a_spot
     lines = [
         "AI estimate, not a diagnosis",
         datetime.date.today().isoformat(),
         f"{bundle.name} {bundle.version} {bundle.id[:12]}",
         " ".join(("advice", read.advice.level.value, *read.advice.reasons)),
+        *([f"if a spot: {alarm.value} within {read.text.within_days} days"] if alarm else []),
         f"source {prediction.source}",
     ]
     if read.has_diagnoses:

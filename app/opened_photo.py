@@ -33,7 +33,7 @@ class PhotoPage:
     malignancy: str
     urgent: str
     points: tuple[Point, ...]
-    cannot_judge: bool
+    level: str
     remarks: tuple[str, ...]
     source: str
     source_said: bool
@@ -66,7 +66,7 @@ def page(case: cases.Case, detail: cases.Detail, asked: Mapping[str, str]) -> Ph
         malignancy=percent(prediction.malignancy),
         urgent=percent(prediction.urgent_risk),
         points=case_rows.points_of(case),
-        cannot_judge=case.cannot_be_judged,
+        level=case_rows.level_of(case),
         remarks=case_rows.remarks_of(case),
         source=str(wording.SOURCES[prediction.source]),
         source_said=bool(case.said_source),

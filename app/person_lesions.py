@@ -35,7 +35,7 @@ class PersonLesion:
     melanoma: str
     melanoma_rank: int
     malignancy: str
-    cannot_judge: bool
+    level: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def page(items: Sequence[Item]) -> PersonPage:
             melanoma=percent(melanoma[index]),
             melanoma_rank=by_melanoma.index(index) + 1,
             malignancy=percent(items[index].case.prediction.malignancy),
-            cannot_judge=items[index].case.cannot_be_judged,
+            level=case_rows.level_of(items[index].case),
         )
         for index in (by_melanoma if mixed else np.argsort(-strange, kind="stable"))
     ]

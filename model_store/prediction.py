@@ -197,6 +197,10 @@ class Prediction:
         """Whether even the most likely diagnosis is less probable than `UNSURE_BELOW`."""
         return bool(self.probabilities[self.ranking[0]] < UNSURE_BELOW)
 
+    def reaches(self, point: OperatingPoint) -> bool:
+        """Whether the risk that an operating point is set on is at or above its threshold."""
+        return {"malignancy": self.malignancy, "urgent": self.urgent_risk}[point.risk] >= point.threshold
+
 
 def probabilities(logits: np.ndarray, calibration: Calibration) -> np.ndarray:
     """Turn logits into calibrated probabilities: softmax of logits / temperature + bias.
@@ -292,7 +296,8 @@ def interpret(evidence: Evidence, calibrations: Mapping[str, Calibration], sourc
         malignancy=float(risk(class_probabilities, "malignancy")),
         urgent_risk=float(risk(class_probabilities, "urgent")),
         ood_score=evidence.ood_score,
-        out_of_distribution=evidence.ood_score > calibration.out_of_distribution.threshold,
+        # Turned round, so that a score that is no number holds the photo back.
+        out_of_distribution=not evidence.ood_score <= calibration.out_of_distribution.threshold,
         source=source,
     )
 

@@ -9,7 +9,7 @@ from model_store.bundle import read_golden
 from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.images import Photo
-from model_store.prediction import Prediction, risk
+from model_store.prediction import Prediction
 from model_store.quality import assess
 
 
@@ -69,7 +69,5 @@ def compare(old: Classifier, new: Classifier, photos: Iterable[tuple[str, Photo]
 
 def _reading(classifier: Classifier, photo: Photo, prediction: Prediction) -> Reading:
     points = classifier.bundle.calibrations[prediction.source].operating_points
-    reached = tuple(
-        point.name for point in points if float(risk(prediction.probabilities, point.risk)) >= point.threshold
-    )
+    reached = tuple(point.name for point in points if prediction.reaches(point))
     return Reading(CODES[prediction.ranking[0]], reached, refusal(assess(photo), prediction))

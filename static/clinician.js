@@ -306,9 +306,15 @@ document.getElementById("compare").addEventListener("click", () => {
 // came with rows has buttons in place of the links, which send that form by themselves.
 
 function attachAll() {
+  const waiting = [...rows.querySelectorAll("tr[data-hidden]")];
+  for (const row of waiting) {
+    if (!row.ariaBusy) row.querySelector("select.own").value = ""; // chosen, but its reader has not said so
+  }
   const asked = document.createElement("input");
   Object.assign(asked, { type: "hidden", name: "own_first", value: "1" });
-  if (photosForm.elements.own_first.checked && !casesForm.elements.own_first) casesForm.append(asked);
+  // Also where the box is empty by now: a row that waits goes on to hide the model's answer.
+  const hides = photosForm.elements.own_first.checked || waiting.length > 0;
+  if (hides && !casesForm.elements.own_first) casesForm.append(asked);
   attachDetails(() => true);
 }
 

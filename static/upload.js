@@ -18,6 +18,7 @@ const state = document.getElementById("state");
 const progress = document.getElementById("progress");
 
 let file = null; // what the visitor chose
+let opening = null; // what `choose` is still about; a photo sent before that would be the file itself, place and all
 let picture = null; // the same, decoded; null where the browser cannot show it
 let square = null; // what will be sent: {x, y, side} in the picture's pixels
 
@@ -29,8 +30,15 @@ function say(name) {
 
 // Choosing a photo
 
-async function choose(newFile) {
+function choose(newFile) {
   if (!newFile) return;
+  const mine = decode(newFile).finally(() => {
+    if (opening === mine) opening = null;
+  });
+  opening = mine;
+}
+
+async function decode(newFile) {
   forget();
   if (newFile.type && !/^image\/|^application\/dicom$/.test(newFile.type)) return say("NotAPhoto");
   file = newFile;
@@ -55,6 +63,7 @@ async function choose(newFile) {
   cropBox.hidden = false;
   say("Ready");
   draw();
+  if (submitButton.disabled) return; // the photo is on its way already
   canvas.focus({ preventScroll: true }); // what had it is hidden now, and a keyboard goes on from here
   cropBox.scrollIntoView({ block: "nearest" });
 }
@@ -273,6 +282,8 @@ form.addEventListener("submit", async (event) => {
     return;
   }
   busy(true);
+  while (opening) await opening;
+  if (!file) return busy(false); // it turned out to be none that can be sent, and that was said
   say("Sending");
   const body = new FormData();
   body.append("csrf_token", form.elements.csrf_token.value);

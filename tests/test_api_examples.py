@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from app import openapi
+from app.wording import IF_A_SPOT, LEVELS
+
 TEXT = (Path(__file__).parent.parent / "docs" / "api.md").read_text(encoding="utf-8")
 SITE = "http://127.0.0.1:8000"
 
@@ -47,9 +50,19 @@ def test_the_python_example_prints_an_answer_and_what_is_wrong_with_the_other_fi
         [sys.executable, "-c", program], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
     )
     assert result.returncode == 0, result.stderr
-    first, second = result.stdout.splitlines()
-    assert re.fullmatch(r"1 (cannot be judged: [a-z_, ]+|(urgent|soon|watch) [A-Z]+ [0-9.]+)", first)
-    assert second == "2 unsupported_format"
+    first, *diagnosis, last = result.stdout.splitlines()
+    sentences = {str(text.heading): level.value for level, text in LEVELS.items()}
+    sentences |= {str(text.heading): "cannot_judge" for text in IF_A_SPOT.values()}
+    said, level = re.fullmatch(r"1 (.+\.) (urgent|soon|watch|cannot_judge)[a-z_ ]*", first).groups()
+    assert sentences[said] == level
+    assert [bool(re.fullmatch(r"1 [A-Z]+ [0-9.]+", line)) for line in diagnosis] == [True] * (level != "cannot_judge")
+    assert last == "2 unsupported_format"
+
+
+def test_every_field_of_the_advice_is_explained():
+    answer = openapi.document(limit_mb=20, with_tokens=False)["components"]["schemas"]["Answer"]
+    fields = answer["properties"]["advice"]["properties"]
+    assert [name for name in fields if not re.search(rf"`(advice\.)?{name}`", TEXT)] == []
 
 
 def test_the_command_that_makes_a_token_makes_one_with_its_hash():

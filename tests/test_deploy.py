@@ -16,6 +16,7 @@ from app import operations
 from app.config import Config
 from app.observability import Metrics
 from app.problems import PROBLEMS
+from app.uploads import FORM_S
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -216,6 +217,12 @@ def test_an_ingress_keeps_every_upload_in_memory():
         annotations[f"nginx.ingress.kubernetes.io/{name}"] for name in ("proxy-body-size", "client-body-buffer-size")
     }
     assert len(sizes) == 1
+
+
+def test_an_ingress_waits_for_the_longest_form():
+    annotations = manifest("Ingress")["metadata"]["annotations"]
+    waits_s = int(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"])
+    assert waits_s >= FORM_S + 2 * Config(secret_key="x" * 32).deadline_s
 
 
 def test_an_ingress_limits_what_one_address_may_hold():

@@ -4,12 +4,14 @@ import contextlib
 import io
 import json
 import os
+import platform
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -134,7 +136,7 @@ def status_line(site, head: bytes) -> bytes:
 
 @pytest.mark.parametrize(
     "head",
-    [b"X: y\r\n" * 60 + b"\r\n", b"X: " + b"y" * 5000 + b"\r\n\r\n"],
+    [b"X: y\r\n" * 60 + b"\r\n", b"X: " + b"y" * 9000 + b"\r\n\r\n"],
     ids=["many headers", "a long header"],
 )
 def test_more_headers_than_a_browser_sends_are_refused(site, head):
@@ -142,6 +144,36 @@ def test_more_headers_than_a_browser_sends_are_refused(site, head):
     log = site.log.read_text()
     assert "What a client sent cannot be read as a request" in log
     assert not re.search("ip=|Marked-Header", log)
+
+
+def test_cookies_of_a_parent_domain_keep_nobody_out(site):
+    cookies = b"Cookie: " + b"; ".join(b"tracker%d=" % number + b"x" * 1000 for number in range(7))
+    assert status_line(site, cookies + b"\r\nConnection: close\r\n\r\n") == b"HTTP/1.1 200 OK"
+
+
+def resident_mb(site) -> float:
+    """What the process that serves holds in memory."""
+    (worker,) = Path(f"/proc/{site.process.pid}/task/{site.process.pid}/children").read_text().split()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text()).group(1)) / 1000
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc that keeps the memory of each thread")
+def test_what_large_photos_took_goes_back_whichever_threads_decoded_them(start_site, tiny_bundle):
+    site = start_site(SKIN_BUNDLE=str(tiny_bundle), SKIN_ENGINE="tensorflow", SKIN_RATE_LIMIT="")
+    large = io.BytesIO()
+    Image.new("RGB", (7000, 7000), "peru").save(large, "PNG", compress_level=1)
+
+    def ask() -> int:
+        files = {"photo": ("large.png", large.getvalue(), "image/png")}
+        return requests.post(f"{site.url}/api/v1/answer", files=files, timeout=120).status_code
+
+    with ThreadPoolExecutor(40) as clients:  # so that all threads are there, and take turns
+        list(clients.map(lambda _: requests.get(site.url + "/en/", timeout=60), range(40)))
+    assert ask() == 200
+    after_the_first = resident_mb(site)
+    assert {ask() for _ in range(7)} == {200}
+    assert resident_mb(site) - after_the_first < 200
+    site.stop()
 
 
 def test_a_worker_that_is_killed_in_mid_request_is_replaced_and_who_comes_meanwhile_is_answered(site, photo):

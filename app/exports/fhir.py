@@ -8,9 +8,10 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from app.advice import Advice, Level
 from app.case_rows import Item
 from app.exports.tables import NOTICE
-from app.wording import IF_A_SPOT
+from app.wording import of_advice
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, LesionClass
 
@@ -120,7 +121,6 @@ def _malignancy(item: Item, device_url: str, issued: str) -> dict:
 
 
 def _observation(item: Item, code: str, value: dict, device_url: str, issued: str) -> dict:
-    remarks = " ".join(item.case.advice.reasons)
     return {
         "resourceType": "Observation",
         "meta": _BY_MACHINE,
@@ -128,7 +128,7 @@ def _observation(item: Item, code: str, value: dict, device_url: str, issued: st
         "code": {"text": code},
         "issued": issued,
         "device": {"reference": device_url},
-        "note": [{"text": f"{NOTICE} Photo: {item.case.name}. Remarks: {remarks or 'none'}."}],
+        "note": [{"text": f"{NOTICE} Photo: {item.case.name}. {_remarks(item.case.advice)}"}],
     } | (_NO_VALUE if item.case.cannot_be_judged else value)
 
 
@@ -141,20 +141,34 @@ def _report(item: Item, results: Sequence[str], issued: str) -> dict:
         "issued": issued,
         "result": [{"reference": url} for url in results],
     }
-    if item.case.cannot_be_judged:  # a code would stand in a record as if the photo had shown it
-        return report | {"conclusion": f"{NOTICE} This photo cannot be judged.{_if_a_spot(item)}"}
+    advice, calibration = item.case.advice, item.case.calibration
+    told = [NOTICE, _advised(advice), _remarks(advice)]
+    if advice.level is Level.CANNOT_JUDGE:  # a code would stand in a record as if the photo had shown it
+        return report | {"conclusion": " ".join(told)}
     in_set = item.case.prediction.prediction_set
-    conclusion = f"{NOTICE} Prediction set at {item.case.calibration.set_coverage:.0%} coverage: "
-    report |= {"conclusion": f"{conclusion}{', '.join(in_set) or 'empty'}."}
+    told.append(f"Prediction set at {calibration.set_coverage:.0%} coverage: {', '.join(in_set) or 'empty'}.")
+    report |= {"conclusion": " ".join(told)}
     codes = [_concept(CLASSES[CODES.index(code)]) for code in in_set]
     return report | ({"conclusionCode": codes} if codes else {})
 
 
-def _if_a_spot(item: Item) -> str:
-    alarm = item.case.advice.if_a_spot
-    if alarm is None:
-        return ""
-    return f" If it shows a spot on skin, a doctor should see the spot within {IF_A_SPOT[alarm].within_days} days."
+def _advised(advice: Advice) -> str:
+    """What to do: the level's code, and a sentence with the date."""
+    days = of_advice(advice).within_days
+    if advice.if_a_spot:
+        alarm = f"If it shows a spot on skin, a doctor should see the spot within {days} days."
+        said = f"This photo cannot be judged. {alarm}"
+    elif advice.level is Level.CANNOT_JUDGE:
+        said = "This photo cannot be judged. It says nothing about the spot, neither good nor bad."
+    elif advice.level is Level.WATCH:
+        said = f"No urgent signs were found, which is no all-clear. Look at the spot again within {days} days."
+    else:
+        said = f"A doctor should see the spot within {days} days."
+    return f"Advice: {advice.level.value}. {said}"
+
+
+def _remarks(advice: Advice) -> str:
+    return f"Remarks: {' '.join(advice.reasons) or 'none'}."
 
 
 def _concept(lesion_class: LesionClass) -> dict:

@@ -37,8 +37,7 @@ def lesion_pdf(case: Case, detail: Detail) -> bytes:
     ]
     document.pairs(facts, width=left - document.l_margin - 5)
     document.set_y(max(document.get_y(), top + PHOTO_SIDE_MM + 3))
-    if row.cannot_judge:
-        document.box([(_cannot_judge(), 10, True)])
+    document.box([(row.level, 10, True)])
     document.heading(gettext("Ranked diagnoses"))
     document.ranking([(one.medical_name, _codes(one), one.percent, one.bar, bool(one.tag)) for one in row.diagnoses])
     document.heading(gettext("All operating points"))
@@ -69,7 +68,7 @@ def _in_short(row: CaseRow) -> str:
     ranked = "; ".join(f"{one.medical_name} ({one.code}, {one.icd10}) {one.percent}" for one in row.diagnoses[:3])
     reached = ", ".join(point.name for point in row.points if point.reached) or "–"
     lines = [
-        *([_cannot_judge()] if row.cannot_judge else []),
+        row.level,
         ranked,
         f"{gettext('Malignancy')}: {row.malignancy} ({gettext('urgent: %(percent)s', percent=row.urgent)}); "
         f"{gettext('reached')}: {reached}",
@@ -80,10 +79,6 @@ def _in_short(row: CaseRow) -> str:
         *([f"{gettext('Actual diagnosis')}: {row.truth_name}"] if row.truth else []),
     ]
     return "\n".join(lines)
-
-
-def _cannot_judge() -> str:
-    return gettext("This photo cannot be judged.")
 
 
 def _codes(one: case_rows.Diagnosis) -> str:

@@ -45,7 +45,6 @@ def json_text(items: Sequence[Item], failures: Sequence[tuple[str, str]], bundle
 
 def _photo(item: Item) -> dict:
     case, prediction = item.case, item.case.prediction
-    risks = {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk}
     return {
         "name": case.name,
         "source": prediction.source,
@@ -54,14 +53,14 @@ def _photo(item: Item) -> dict:
         "probabilities": dict(zip(CODES, map(float, prediction.probabilities), strict=True)),
         "prediction_set": list(prediction.prediction_set),
         "prediction_set_coverage": case.calibration.set_coverage,
-        "risks": risks,
+        "risks": {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk},
         "malignancy_score": malignancy_score(prediction.malignancy, case.calibration),
         "operating_points": [
             {
                 "name": point.name,
                 "risk": point.risk,
                 "threshold": point.threshold,
-                "reached": risks[point.risk] >= point.threshold,
+                "reached": prediction.reaches(point),
             }
             for point in case.calibration.operating_points
         ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from model_store.engines import cache
 from model_store.engines.base import Engine
+from model_store.errors import EngineError
 
 # OpenVINO tells its makers of each import over the internet, and keeps an identity in the home folder to do so, unless
 # this package of theirs is missing. Nothing here may talk to anybody.
@@ -43,10 +44,16 @@ def load(name: str, model_path: Path, options: Options | None = None) -> Engine:
 
     Raises:
         BundleError: `model_unreadable`.
-        EngineError: `engine_unavailable`; `conversion_failed`.
+        EngineError: `engine_unavailable`, also where its library cannot be imported; `conversion_failed`.
         ValueError: no engine has this name.
     """
-    options = options or Options()
+    try:
+        return _load(name, model_path, options or Options())
+    except ImportError as error:
+        raise EngineError("engine_unavailable", engine=name) from error
+
+
+def _load(name: str, model_path: Path, options: Options) -> Engine:
     if name == "tensorflow":
         # Errors reach us as exceptions; what TensorFlow logs beside them is about the graphics card that is not there.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -49,6 +49,11 @@ class Engine(Protocol):
         ...
 
 
+def is_finite(output: EngineOutput) -> bool:
+    """Whether both outputs are numbers throughout; one that is not would pass the gate for strange photos unseen."""
+    return bool(np.isfinite(output.logits).all() and np.isfinite(output.feature_map).all())
+
+
 def check_batch(batch: np.ndarray, shape: tuple[int, ...]) -> None:
     """Hold a batch against what `Engine.run` takes.
 

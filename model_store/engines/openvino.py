@@ -8,7 +8,7 @@ import openvino as ov
 
 from model_store import cpus
 from model_store.classes import CODES
-from model_store.engines.base import EngineOutput, check_batch
+from model_store.engines.base import EngineOutput, check_batch, is_finite
 from model_store.engines.weights import dense_weights
 from model_store.errors import EngineError
 
@@ -75,6 +75,6 @@ class OpenVINOEngine:
                 self._requests.wait_all()
         except RuntimeError as error:
             raise EngineError("engine_failed", engine=self.name) from error
-        if not np.isfinite(output.logits).all():
+        if not is_finite(output):
             raise EngineError("engine_failed", engine=self.name)
         return output

@@ -16,7 +16,7 @@ import pybreaker
 import urllib3
 
 from model_store.classes import CODES
-from model_store.engines.base import EngineOutput, check_batch
+from model_store.engines.base import EngineOutput, check_batch, is_finite
 from model_store.engines.weights import dense_weights
 from model_store.errors import EngineError
 
@@ -96,7 +96,7 @@ class RemoteEngine:
         tensors = {output["name"]: output["data"] for output in answer["outputs"]}
         logits = np.asarray(tensors[self._logits_name], np.float32).reshape(len(CODES))
         feature_map = np.asarray(tensors[self._feature_map_name], np.float32).reshape(self._feature_map_shape)
-        if not np.isfinite(logits).all():
+        if not is_finite(EngineOutput(logits, feature_map)):
             raise ValueError("an answer is not finite")
         return logits, feature_map
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from model_store import cpus
 from model_store.classes import CODES
-from model_store.engines.base import EngineOutput, check_batch
+from model_store.engines.base import EngineOutput, check_batch, is_finite
 from model_store.errors import BundleError, EngineError
 
 
@@ -51,12 +51,12 @@ class TensorFlowEngine:
         """Run the network once; see `engines.base.Engine.run`."""
         check_batch(batch, self.shape)
         try:
-            logits, feature_map = (output.numpy() for output in self.function(tf.constant(batch)))
+            output = EngineOutput(*(tensor.numpy() for tensor in self.function(tf.constant(batch))))
         except tf.errors.OpError as error:
             raise EngineError("engine_failed", engine=self.name) from error
-        if not np.isfinite(logits).all():
+        if not is_finite(output):
             raise EngineError("engine_failed", engine=self.name)
-        return EngineOutput(logits, feature_map)
+        return output
 
 
 def _load(model_path: Path) -> keras.Model:

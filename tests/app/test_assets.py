@@ -15,6 +15,13 @@ def test_a_page_names_its_files_by_their_content_and_they_may_be_kept(client):
             assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 
+@pytest.mark.parametrize("version", ["0123456789ab", ""])
+def test_a_file_under_the_address_of_another_version_is_not_kept(client, version):
+    with client.get(f"/static/upload.js?v={version}") as response:
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "no-cache"
+
+
 @pytest.mark.parametrize(("name", "kind"), [("site.css", "text/css"), ("upload.js", "text/javascript"),
                                             ("tips/light.svg", "image/svg+xml")])  # fmt: skip
 def test_each_kind_of_file_says_what_it_is(client, name, kind):

@@ -207,6 +207,20 @@ def test_all_archives_of_a_form_share_one_budget_and_each_that_passes_it_is_told
     assert "1. a.jpg" in text_of(page)
 
 
+def test_a_file_in_an_archive_may_not_be_larger_than_one_sent_by_itself(make_client, photos):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("large.jpg", bytes(1_000_001))
+        archive.writestr("ISIC_0.jpg", photos["ISIC_0.jpg"])
+    client = make_client(max_upload_mb=1)
+    page = text_of(send_files(client, {"visit.zip": buffer.getvalue()}).text)
+    assert "large.jpg : The file is too large" in page
+    assert "1. ISIC_0.jpg" in page
+    refused = send_files(client, {"visit.zip": buffer.getvalue()}, f"{URL}/photo")
+    assert refused.status_code == 413
+    assert "larger than 1 MB" in refused.text
+
+
 def test_a_form_without_photos_is_explained(make_client):
     assert send_files(make_client(), {}).status_code == 400
 
@@ -608,6 +622,8 @@ def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_m
         assert {reference for reference in references if reference} <= urls
         if resource["resourceType"] == "DiagnosticReport":
             assert "not a diagnosis" in resource["conclusion"]
+            advised = "Advice: urgent. A doctor should see the spot within 14 days. Remarks: none."
+            assert advised in resource["conclusion"]
             codes = [one["code"] for concept in resource["conclusionCode"] for one in concept["coding"]]
             assert {"C43", "8720/3"} <= {*codes}
 
@@ -631,11 +647,18 @@ def test_the_clinician_is_told_of_the_same_photos_as_the_patient_that_they_canno
     content = file or photos["ISIC_0.jpg"]
     assert (told in send(client, content).text) is cannot
     carried = series(client, {"a.jpg": content})
-    assert (told in post(client, URL, *carried).text) is cannot
-    assert (told in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)) is cannot
     pair = [(name, value) for name, value in carried if name in ("case", "detail")]
-    assert (told in pdf_text(post(client, f"{URL}/lesion.pdf", *pair).data)) is cannot
-    assert (told in post(client, f"{URL}/open", *pair).text) is cannot
+    pages = [
+        post(client, URL, *carried).text,
+        post(client, f"{URL}/open", *pair).text,
+        *(
+            " ".join(pdf_text(post(client, f"{URL}/{path}", *sent).data).split())
+            for path, sent in (("export/pdf", carried), ("lesion.pdf", pair))
+        ),
+    ]
+    dated = str(wording.IF_A_SPOT[Level.URGENT].heading)
+    assert {told in page for page in pages} == {cannot}
+    assert {dated in page for page in pages} == {answering == STRANGE_URGENT}
     (told_to_programs,) = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
     assert told_to_programs["cannot_be_judged"] is cannot
     content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
@@ -657,6 +680,12 @@ def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_cl
     assert remark in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)
     told = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"][0]["advice"]
     assert told == {"level": "cannot_judge", "reasons": ["unsure"], "if_a_spot": None}
+    content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
+    assert FhirR4Bundle(content, strict=True).as_json() == content
+    (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
+    assert "Advice: cannot_judge. This photo cannot be judged" in report["conclusion"]
+    assert "Remarks: unsure." in report["conclusion"]
+    assert "conclusionCode" not in report
     hidden = post(client, URL, *carried, ("own_first", "1")).text  # it would tell that no threshold is reached
     assert remark not in hidden
 

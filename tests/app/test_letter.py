@@ -15,7 +15,7 @@ from app import answers
 from app.i18n import LANGUAGES
 from app.letter import QUESTIONS, _beside
 from model_store.classes import CODES
-from tests.app.conftest import SOON, STRANGE, URGENT, WATCH, token
+from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, token
 from tests.app.test_patient import answer_of, assert_is_whole, text_of
 
 TITLES = {"en": "Letter for the doctor", "ru": "Письмо для врача", "kk": "Дәрігерге арналған хат"}
@@ -175,10 +175,14 @@ def test_a_device_reads_the_estimate_from_the_code_on_the_page_and_in_the_file(a
     assert lines[13].split()[:2] == ["set", "MEL"]
 
 
-def test_the_code_of_a_photo_that_cannot_be_judged_says_why_and_names_no_diagnosis(ask):
-    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', ask(STRANGE).text).group(1))
+@pytest.mark.parametrize(
+    ("answering", "alarm"), [(STRANGE, []), (STRANGE_URGENT, ["if a spot: urgent within 14 days"])]
+)
+def test_the_code_of_a_photo_that_cannot_be_judged_says_why_and_how_soon_and_names_no_diagnosis(ask, answering, alarm):
+    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', ask(answering).text).group(1))
     (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(png)))
-    assert code.text.splitlines()[3:] == ["advice cannot_judge out_of_distribution", "source dermoscopy"]
+    said = ["advice cannot_judge out_of_distribution", *alarm, "source dermoscopy"]
+    assert code.text.splitlines()[3:] == said
 
 
 def test_the_letter_is_kept_by_no_cache(ask):

@@ -281,6 +281,21 @@ def test_the_table_is_read_in_another_language_without_sending_the_photos_again(
     assert window.page.locator("#rows img").count() == 4
 
 
+@pytest.mark.parametrize("empties_the_box", [False, True])
+def test_another_language_shows_no_answer_before_its_reader_s_diagnosis(visit, send_series, empties_the_box):
+    window = visit(width=1280)
+    send_series(window, own_first=True)
+    page = window.page
+    page.locator("select.own").first.select_option("BKL")  # chosen, and not confirmed
+    if empties_the_box:
+        page.locator('input[name="own_first"]').uncheck()
+    page.locator(".languages").get_by_role("link", name="Қазақша").click()
+    page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
+    assert page.locator("#rows tr[data-hidden]").count() == 4
+    assert page.locator(".ranked").count() == 0
+    assert [select.input_value() for select in page.locator("select.own").all()] == [""] * 4
+
+
 def test_a_later_photo_gets_a_number_and_a_place_of_its_own_whatever_failed_before(visit, send_series, files):
     window = visit()
     send_series(window, sent=files[::-1])  # the letter comes first

@@ -87,6 +87,23 @@ def test_what_is_sent_is_the_square_scaled_down_without_metadata(page):
     assert name == "photo"
 
 
+def test_what_is_sent_before_the_photo_is_opened_is_the_square_without_metadata_too(phone, halves):
+    page = phone.page
+    page.evaluate(
+        """() => {
+            const decode = window.createImageBitmap;
+            window.createImageBitmap = async (...given) => {
+                await new Promise((done) => document.addEventListener("submit", () => setTimeout(done, 200)));
+                return decode(...given);
+            };
+        }"""
+    )
+    page.locator('input[type="file"]').last.set_input_files(halves)
+    image, _ = send(page)
+    assert image.size == (2048, 2048)
+    assert len(image.getexif()) == 0
+
+
 def test_the_arrow_keys_move_the_square(page):
     page.locator("canvas").focus()
     for _ in range(60):

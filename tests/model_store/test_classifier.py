@@ -1,8 +1,11 @@
+import sys
+
 import numpy as np
 import pytest
 
 from model_store.bundle import read_golden
 from model_store.classifier import Classifier
+from model_store.errors import EngineError
 from model_store.images import Photo
 from model_store.prediction import interpret, pooled
 from tests.conftest import draw_lesion
@@ -16,6 +19,15 @@ def classifier(tiny_bundle):
 @pytest.fixture(scope="module")
 def photos():
     return [Photo(np.asarray(draw_lesion(seed, size))) for seed, size in enumerate([(400, 300), (300, 400), (90, 80)])]
+
+
+def test_without_openvino_tensorflow_answers(tiny_bundle, monkeypatch, caplog):
+    monkeypatch.delitem(sys.modules, "model_store.engines.openvino", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    assert Classifier.load(tiny_bundle, "auto").engine.name == "tensorflow"
+    assert "OpenVINO cannot be used: engine_unavailable" in caplog.text
+    with pytest.raises(EngineError, match="engine_unavailable engine=openvino"):
+        Classifier.load(tiny_bundle, "openvino")
 
 
 def test_a_classifier_knows_its_bundle_and_engine(classifier):

@@ -116,6 +116,19 @@ def test_above_the_threshold_a_photo_is_out_of_distribution(plain, threshold, ex
     assert interpret(evidence(np.zeros(8), 0.0), {"dermoscopy": strict}).out_of_distribution is expected
 
 
+@pytest.mark.parametrize(("name", "risk"), [("urgent", "urgent"), ("soon", "malignancy")])
+def test_an_operating_point_is_reached_at_its_threshold_and_not_below(plain, name, risk):
+    prediction = interpret(evidence(logits_of(0.2, 0.3, 0.1, 0.1, 0.1, 0.05, 0.05, 0.1)), {"dermoscopy": plain})
+    reached = {"urgent": prediction.urgent_risk, "malignancy": prediction.malignancy}[risk]
+    point = plain.operating_point(name)
+    assert prediction.reaches(replace(point, threshold=reached))
+    assert not prediction.reaches(replace(point, threshold=float(np.nextafter(reached, 1))))
+
+
+def test_a_score_that_is_no_number_holds_the_photo_back(plain):
+    assert interpret(evidence(np.zeros(8), float("nan")), {"dermoscopy": plain}).out_of_distribution is True
+
+
 def test_a_certain_malignancy_is_never_above_one(plain):
     prediction = interpret(evidence([30.0, -30, 30, 30, -30, -30, -30, 30]), {"dermoscopy": plain})
     assert prediction.malignancy <= 1.0

@@ -243,8 +243,9 @@ def test_after_several_failures_nobody_waits_for_the_server_until_it_is_tried_ag
         {"outputs": [{"name": "logits", "data": [0.5] * 7}, {"name": "feature_map", "data": [1.0] * 1152}]},
         {"outputs": [{"name": "logits", "data": [None] * 8}, {"name": "feature_map", "data": [1.0] * 1152}]},
         {"outputs": [{"name": "logits", "data": [float("nan")] * 8}, {"name": "feature_map", "data": [1.0] * 1152}]},
+        {"outputs": [{"name": "logits", "data": [0.5] * 8}, {"name": "feature_map", "data": [None] + [1.0] * 1151}]},
     ],
-    ids=["empty", "list", "text", "no outputs", "one output", "too few", "null", "not finite"],
+    ids=["empty", "list", "text", "no outputs", "one output", "too few", "null", "not finite", "map not finite"],
 )  # fmt: skip
 def test_an_answer_that_is_none_is_never_a_probability(server, tiny_bundle, answer):
     engine = RemoteEngine(tiny_bundle / MODEL, server.url)
