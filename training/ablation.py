@@ -57,6 +57,7 @@ VARIANTS: dict[str, Callable[[Recipe], Recipe]] = {
     "label smoothing 0.1": _changed(label_smoothing=0.1),
     "averaged weights (EMA 0.98)": _changed(optimizer=Optimizer(weight_decay=1e-3, clip=1.0, ema=0.98)),
     "a quarter phone photos instead of none": _staged(phone_share=0.25),
+    "two fifths thumbnails instead of none": _staged(thumbnail_share=0.4),
 }
 
 

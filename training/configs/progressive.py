@@ -163,33 +163,6 @@ RECIPE = Recipe(
             augmentation=_WIDE,
             phone_share=0.12,
         ),
-        # Three of four melanomas, carcinomas and keratoses are thumbnails. At this size they look as large as what is
-        # asked about; the stage after it sees sharp images alone again.
-        Stage(
-            "together",
-            192,
-            epochs=2,
-            epoch_images=14000,
-            batch_size=32,
-            peak=5e-4,
-            warmup=100,
-            trainable_from="block3a",
-            augmentation=_WIDE,
-            phone_share=0.12,
-            thumbnail_share=0.4,
-            starts_from=("fine", "finer", "finest", "onward", "final", "mixed", "unmixed"),
-        ),
-        Stage(
-            "sharp",
-            224,
-            epochs=1,
-            batch_size=32,
-            peak=2e-4,
-            warmup=40,
-            trainable_from="block3a",
-            augmentation=_WIDE,
-            phone_share=0.12,
-        ),
     ),
     network_px=224,
     # Of the means that were tried, these seven had the smallest log loss on validation.
