@@ -33,9 +33,8 @@ class Draws:
         self.epoch_images = -(-wanted // stage.batch_size) * stage.batch_size
         apart = _apart(rows, stage)
         self.log_shares = _log_shares(rows.label[~apart], self._chances[~apart])
-        self._offsets = None
+        self._offsets = np.zeros((len(data.table), len(CODES)), "float32") if stage.thumbnail_share else None
         if apart.any():
-            self._offsets = np.zeros((len(data.table), len(CODES)), "float32")
             self._offsets[self._rows[apart]] = _log_shares(rows.label[apart], self._chances[apart]) - self.log_shares
 
     def order(self, epoch: int) -> np.ndarray:

@@ -132,6 +132,13 @@ def test_thumbnails_are_told_from_each_other_alone(with_thumbnails, rng):
     np.testing.assert_allclose(shares, np.exp(some.log_shares), rtol=1e-5)
 
 
+def test_a_share_of_thumbnails_where_there_are_none_changes_nothing(table, rng):
+    some = drawn_with_share(table, rng)
+    inputs, _ = some.batch(np.array([3, 41]), 0, 0)
+    assert not inputs["offset"].any()
+    assert np.bincount(table.label[some.order(0)], minlength=8)[DF] > 0
+
+
 def test_what_is_added_is_mixed_as_the_images_are(with_thumbnails, rng):
     rows = np.array([len(with_thumbnails) - 1, 0] * 4)
     pure = drawn_with_share(with_thumbnails, rng).batch(rows, 0, 0)[0]["offset"]
