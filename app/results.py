@@ -22,7 +22,6 @@ from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malig
 OVERLAY_SIDE_PX = 76
 # Fewer test photos than this say too little about the next one.
 MIN_PHOTOS_FOR_FREQUENCY = 20
-HIGHEST_SCORE = 10  # of malignancy
 
 
 @dataclass(frozen=True)
@@ -76,23 +75,12 @@ class Score:
     Attributes:
         value: of this photo.
         begin: the lowest one with which a doctor can be advised, by either threshold of the advice.
-        frequency: what test photos with the same score were, or, where those are few, with scores around it; empty
-            where none of them was cancer.
+        frequency: what test photos with the same score were; empty where none of them was cancer.
     """
 
     value: int
     begin: int
     frequency: str
-
-
-@dataclass(frozen=True)
-class _Band:
-    """Neighbouring scores, both ends included, how many test photos had one of them, and how many were malignant."""
-
-    low: int
-    high: int
-    n: int
-    malignant: int
 
 
 @dataclass(frozen=True)
@@ -102,7 +90,8 @@ class ResultPage:
     `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
     photo cannot be judged there are no `rows` and no `score`, and `confidence`, `malignancy` and `frequency` are empty.
     `frequency` is empty too where too few test photos got this answer, or it was right for none of them, and there is
-    no `score` where all of them together are too few to say what it means. Then `fewest` says how many are enough.
+    no `score` where too few had it: ten bands of few photos, most of them cancer, make a high risk look middling. Then
+    `fewest` says how many photos are enough.
     `trust` says how far the percentages held on test photos; empty where there were none. `site_remark` is for a place
     on the body that the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for
     the first diagnosis.
@@ -316,42 +305,21 @@ def _points(share: float) -> str:
 
 
 def _score(read: Judged) -> Score | None:
-    """The score with its predictive value as a count, which is left out where it is 0; None: few photos were tested."""
+    """The score with its predictive value as a count, which is left out where it is 0; None: few test photos had it."""
     value = malignancy_score(read.prediction.malignancy, read.calibration)
     lowest = min(read.calibration.operating_point(name).threshold for name in ADVICE_POINTS)
     begin = malignancy_score(lowest, read.calibration)
-    counted = measured(read.bundle, read.prediction.source)
-    band = _band(value, counted.get("by_score", {}))
-    return band and Score(value, begin, _frequency_of(band, counted["set"]))
-
-
-def _band(value: int, by_score: dict) -> _Band | None:
-    """The narrowest band around a score, equally far to both sides, that enough test photos had; else None.
-
-    Phone photos are so few that hardly any single score has enough.
-    """
-    for width in range(HIGHEST_SCORE):
-        low, high = max(1, value - width), min(HIGHEST_SCORE, value + width)
-        rows = [by_score[str(score)] for score in range(low, high + 1) if str(score) in by_score]
-        n = sum(row["n"] for row in rows)
-        if n >= MIN_PHOTOS_FOR_FREQUENCY:
-            return _Band(low, high, n, sum(row["malignant"] for row in rows))
-    return None
-
-
-def _frequency_of(band: _Band, test_set: str) -> str:
-    if not band.malignant:  # no more than that there were few photos
-        return ""
-    counts = {"n": format_decimal(band.n), "cancer": format_decimal(band.malignant)}
-    if band.low == band.high:
-        return gettext(
-            "Of %(n)s test photos with this score, %(cancer)s were skin cancer or could become it.", **counts
-        )
-    return gettext(
-        "Too few test photos had just this score. Of %(n)s test photos with a score from %(low)s to %(high)s, "
-        "%(cancer)s were skin cancer or could become it (%(set)s).",
-        low=format_decimal(band.low),
-        high=format_decimal(band.high),
-        set=wording.test_set(test_set),
-        **counts,
+    scored = measured(read.bundle, read.prediction.source).get("by_score", {}).get(str(value))
+    if not scored or scored["n"] < MIN_PHOTOS_FOR_FREQUENCY:
+        return None
+    if not scored["malignant"]:  # no more than that there were few photos
+        return Score(value, begin, "")
+    return Score(
+        value,
+        begin,
+        gettext(
+            "Of %(n)s test photos with this score, %(cancer)s were skin cancer or could become it.",
+            n=format_decimal(scored["n"]),
+            cancer=format_decimal(scored["malignant"]),
+        ),
     )
