@@ -9,18 +9,9 @@ import resource
 import sys
 from pathlib import Path
 
+from gunicorn_worker import refuse_to_start
 from model_store import cpus
 from model_store.errors import ModelStoreError
-
-WORKER_BOOT_ERROR = 3  # as in wsgi.py
-
-
-def refuse(variable: str, must_be: str):
-    """End as wsgi.py does where a setting has a value that it cannot have."""
-    error = ModelStoreError("setting_invalid", variable=variable, must_be=must_be)
-    print(f"The site does not start: {error}. See docs/operate.md.", file=sys.stderr)
-    sys.exit(WORKER_BOOT_ERROR)
-
 
 LOG_FORMAT = os.environ.get("LOG_FORMAT", "text")
 
@@ -32,7 +23,7 @@ workers = 1
 worker_class = "gunicorn_worker.HardenedWorker"  # gthread, hardened against slow clients
 THREADS = os.environ.get("THREADS", "16")
 if not re.fullmatch(r"[1-9]\d{0,3}", THREADS):
-    refuse("THREADS", "a whole number above 0")
+    refuse_to_start(ModelStoreError("setting_invalid", variable="THREADS", must_be="a whole number above 0"))
 threads = int(THREADS)
 # Each connection is an open file. The process has others: libraries, the log, what each thread reads or asks.
 OTHER_FILES = 100 + 5 * threads
@@ -98,5 +89,6 @@ def on_starting(server):
 def post_worker_init(worker):
     """Keep a thread that no upload can take, and say where the site is once it can answer, not when the port opens."""
     if worker.wsgi.extensions["config"].uploads >= worker.cfg.threads:
-        refuse("SKIN_UPLOADS", f"below THREADS, {worker.cfg.threads}")
+        must_be = f"below THREADS, {worker.cfg.threads}"
+        refuse_to_start(ModelStoreError("setting_invalid", variable="SKIN_UPLOADS", must_be=must_be))
     worker.log.info("Ready: %s", ", ".join(map(str, worker.sockets)))

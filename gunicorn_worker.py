@@ -11,11 +11,14 @@ import contextlib
 import errno
 import re
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
+from typing import NoReturn
 
+from gunicorn.arbiter import Arbiter
 from gunicorn.http.body import ChunkedReader
 from gunicorn.http.errors import InvalidResponseHeader, InvalidResponseHeaderName, ParseException
 from gunicorn.http.message import Request
@@ -36,6 +39,12 @@ PAUSE_S = 1  # before the next connection is accepted where no file can be opene
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*(\d{1,9})[ \t]*\r\n", re.IGNORECASE)
 _EXPECTS = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def refuse_to_start(error: Exception) -> NoReturn:
+    """Say why and end for good: on any other status of a worker gunicorn would start the next one, for ever."""
+    print(f"The site does not start: {error}. See docs/operate.md.", file=sys.stderr)
+    sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 
 class HardenedRequest(Request):

@@ -1,13 +1,10 @@
 """What gunicorn serves: `gunicorn --config gunicorn.conf.py wsgi`."""
 
 import ctypes
-import sys
 
 from app import create_app
+from gunicorn_worker import refuse_to_start
 from model_store.errors import ModelStoreError
-
-# gunicorn stops for good on this exit status of a worker; on any other it would start the next one, for ever.
-WORKER_BOOT_ERROR = 3
 
 # A block of memory from this size on goes back to the system as soon as it is freed. Left alone, glibc raises this
 # bound with the first large photo that is freed, and from then on keeps Pillow's blocks of 16 MB for each thread that
@@ -26,5 +23,4 @@ give_memory_back()
 try:
     application = create_app()
 except ModelStoreError as error:
-    print(f"The site does not start: {error}. See docs/operate.md.", file=sys.stderr)
-    sys.exit(WORKER_BOOT_ERROR)
+    refuse_to_start(error)

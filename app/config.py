@@ -103,7 +103,8 @@ class Config:
     rate_limit: str = _setting(
         "60 per minute",
         "RATE_LIMIT",
-        "How many photos one address may send, as `60 per minute; 600 per hour`; any other form counts as one. A "
+        "How many photos one address may send, as `60 per minute; 600 per hour`. Of what brings an answer back and "
+        "no photo, such as an export, ten times as many. A "
         "mobile network may hide many people behind one address. Below 20 a request with more photos than that is "
         "never answered. Empty: no limit.",
     )
