@@ -8,8 +8,9 @@ from model_store.errors import ModelStoreError
 
 # A block of memory from this size on goes back to the system as soon as it is freed. Left alone, glibc raises this
 # bound with the first large photo that is freed, and from then on keeps Pillow's blocks of 16 MB for each thread that
-# ever decoded one: ten large photos, one after the other, fill a container of 2 GB.
-KEPT_BELOW_BYTES = 1 << 20
+# ever decoded one: ten large photos, one after the other, fill a container of 2 GB. Not lower: a block that the system
+# takes back is cleared when it is given again, which made a 1-megapixel photo's answer a tenth slower at 1 MB.
+KEPT_BELOW_BYTES = 8 << 20
 M_MMAP_THRESHOLD = -3  # malloc.h
 
 
