@@ -7,14 +7,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from openvino import Core
 
 from app import create_app
 from app.config import Config
 from benchmarks import photos as bench_photos
 from benchmarks.site import is_full_answer
 from model_store import comparison, engines
-from model_store.bundle import find, verify
+from model_store.bundle import MODEL, find, verify
 from model_store.classifier import Classifier
+from model_store.engines.openvino import NETWORK
+from model_store.engines.views import take_apart
 from tests.app.conftest import SECRET_KEY, send
 from tests.load import photos as load_photos
 from tests.load.answers import read, unfit
@@ -55,6 +58,11 @@ def test_it_reaches_the_figures_that_were_asked_for_on_lesions_it_never_saw(bund
 def test_each_engine_gives_the_answers_that_it_was_exported_with(bundle, engine_options, engine):
     running = Classifier.load(bundle.path, engine, engine_options)  # replays the golden photos
     assert running.engine.name == engine
+
+
+def test_the_fast_engine_computes_the_looks_at_a_photo_side_by_side(bundle, engine_options):
+    folder = engines.cache.get(bundle.path / MODEL, engine_options.cache)
+    assert len(take_apart(Core().read_model(folder / NETWORK)).before.outputs) == bundle.metadata["recipe"]["views"] == 2
 
 
 @pytest.mark.parametrize("megapixels", [1, 12])

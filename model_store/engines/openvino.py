@@ -1,5 +1,6 @@
 """The fast engine: the bundle's network, converted once, run by OpenVINO. No TensorFlow is imported."""
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -9,11 +10,12 @@ import openvino as ov
 from model_store import cpus
 from model_store.classes import CODES
 from model_store.engines.base import EngineOutput, check_batch, is_finite
+from model_store.engines.views import take_apart
 from model_store.engines.weights import dense_weights
 from model_store.errors import EngineError
 
 NETWORK = "network.xml"  # its weights lie beside it in network.bin
-CPUS_PER_PHOTO = 2  # two threads share one photo without loss; of more, each adds less
+CPUS_PER_PHOTO = 2  # two processors share one photo without loss; of more, each adds less
 
 
 class OpenVINOEngine:
@@ -37,44 +39,56 @@ class OpenVINOEngine:
 
     def __init__(self, model_path: Path, folder: Path, precision: str = "f32") -> None:
         threads = cpus.available()
-        settings = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": max(1, threads // CPUS_PER_PHOTO),
-        }
         try:
-            network = ov.Core().compile_model(folder / NETWORK, "CPU", settings)
+            core = ov.Core()
+            network = core.read_model(folder / NETWORK)
+            shapes = [tuple(tensor.shape) for tensor in (*network.inputs, *network.outputs)]
+            parts = take_apart(network)
+            self._views = len(parts.before.outputs)
+            streams = max(1, threads // max(1, CPUS_PER_PHOTO // self._views))
+            precision_hint = {"INFERENCE_PRECISION_HINT": precision}
+            view = core.compile_model(
+                parts.view, "CPU", {**precision_hint, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": streams}
+            )
             # One more than are computed at a time, so that the next is there as soon as one is done.
-            self._requests = ov.AsyncInferQueue(network, settings["NUM_STREAMS"] + 1)
+            self._requests = ov.AsyncInferQueue(view, streams + 1)
+            self._before, self._after = (
+                core.compile_model(part, "CPU", {**precision_hint, "INFERENCE_NUM_THREADS": 1}).create_infer_request()
+                for part in (parts.before, parts.after)
+            )
         except RuntimeError as error:
             raise EngineError("engine_unavailable", engine=self.name) from error
-        shapes = [tuple(tensor.shape) for tensor in (*network.inputs, *network.outputs)]
         if len(shapes) != 3 or shapes[1] != (1, len(CODES)) or len(shapes[2]) != 4:
             raise EngineError("engine_unavailable", engine=self.name, outputs=len(shapes) - 1)
-        self._shape, self._feature_map_shape = shapes[0][1:], shapes[2][1:]
-        self.dense_weights = dense_weights(model_path, channels=shapes[2][-1])
+        self._shape, feature_map_shape = shapes[0][1:], shapes[2][1:]
+        self.dense_weights = dense_weights(model_path, channels=feature_map_shape[-1])
         self._turn = threading.Lock()
 
     def run(self, batch: np.ndarray) -> EngineOutput:
         """Run the network on each photo; see `engines.base.Engine.run`."""
         check_batch(batch, self._shape)
-        output = EngineOutput(
-            np.empty((len(batch), len(CODES)), np.float32),
-            np.empty((len(batch), *self._feature_map_shape), np.float32),
-        )
-
-        def keep(request: ov.InferRequest, index: int) -> None:
-            output.logits[index] = request.get_output_tensor(0).data[0]
-            output.feature_map[index] = request.get_output_tensor(1).data[0]
-
         try:
             with self._turn:
-                self._requests.set_callback(keep)
-                for index in range(len(batch)):
-                    self._requests.start_async([batch[index : index + 1]], index, share_inputs=True)
-                self._requests.wait_all()
+                logits, feature_maps = zip(*self._answer(batch), strict=True)
         except RuntimeError as error:
             raise EngineError("engine_failed", engine=self.name) from error
+        output = EngineOutput(np.concatenate(logits), np.concatenate(feature_maps))
         if not is_finite(output):
             raise EngineError("engine_failed", engine=self.name)
         return output
+
+    def _answer(self, batch: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Give each photo's logits, (1, 8), and feature map, (1, h, w, C)."""
+        found: list[list] = [[None] * self._views for _ in batch]
+
+        def keep(request: ov.InferRequest, place: tuple[int, int]) -> None:
+            index, number = place
+            found[index][number] = [np.copy(tensor.data) for tensor in request.output_tensors]
+
+        self._requests.set_callback(keep)
+        for index in range(len(batch)):
+            views = self._before.infer([batch[index : index + 1]], share_inputs=True)
+            for number in range(self._views):
+                self._requests.start_async([views[number]], (index, number))
+        self._requests.wait_all()
+        return [tuple(self._after.infer(list(itertools.chain(*views))).values()) for views in found]
