@@ -4,13 +4,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flask import Blueprint, Response, abort, current_app, render_template, request
+from flask import Response, abort, current_app, render_template, request
 from flask_wtf.csrf import generate_csrf
 
 from app import (
     archives,
     case_rows,
     cases,
+    i18n,
     limits,
     opened_photo,
     person_lesions,
@@ -20,24 +21,17 @@ from app import (
 )
 from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
-from app.i18n import LANGUAGES
 from app.inference import ClientGone
 from app.uploads import FORM_S, MissingPhoto
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
 
-blueprint = Blueprint("clinician", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>/clinician")
+blueprint = i18n.blueprint("clinician", __name__, "/clinician")
 
 LIMIT = 50  # photos of a series that the browser sends one by one
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
 UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
-
-
-@blueprint.url_value_preprocessor
-def _drop_language(_endpoint: str | None, values: dict | None) -> None:
-    if values:
-        values.pop("language", None)
 
 
 class OwnFirst(ModelStoreError):

@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, Response, current_app, redirect, request, url_for
+from flask import Blueprint, Flask, Response, current_app, redirect, request, url_for
 from flask_babel import Babel, Domain, format_percent, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import NotFound
@@ -49,6 +49,21 @@ def _read(language: str) -> Translations:
     write_mo(compiled, catalogue)
     compiled.seek(0)
     return Translations(compiled)
+
+
+def blueprint(name: str, import_name: str, path: str = "") -> Blueprint:
+    """Make a blueprint of pages that exist in every language: their addresses are /LANGUAGE and this path.
+
+    Its views need no `language` argument: `current_language` reads it from the address.
+    """
+    made = Blueprint(name, import_name, url_prefix=f"/<any({','.join(LANGUAGES)}):language>{path}")
+
+    @made.url_value_preprocessor
+    def drop_language(_endpoint: str | None, values: dict | None) -> None:
+        if values:
+            values.pop("language", None)
+
+    return made
 
 
 def init_app(app: Flask) -> None:

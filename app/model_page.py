@@ -6,20 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from flask import Blueprint, Response, abort, current_app, render_template, send_from_directory, url_for
+from flask import Response, abort, current_app, render_template, send_from_directory, url_for
 from flask_babel import format_decimal, format_percent, gettext
 from flask_babel import lazy_gettext as _l
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from app import results, versions, wording
+from app import i18n, results, versions, wording
 from app.advice import Level
 from app.conditions import CONDITIONS
-from app.i18n import LANGUAGES, percent_in_tenths
+from app.i18n import percent_in_tenths
 from model_store.bundle import CARD, DOCUMENT, FIGURES, Bundle
 from model_store.classes import CODES
 
-blueprint = Blueprint("model_page", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>/model")
+blueprint = i18n.blueprint("model_page", __name__, "/model")
 
 _SUBGROUPS = {
     "age": _l("Age"),
@@ -109,13 +109,6 @@ class ModelPage:
     sets: tuple[MeasuredSet, ...]
     versions: Table
     card: Markup
-
-
-@blueprint.url_value_preprocessor
-def _drop_language(_endpoint: str | None, values: dict | None) -> None:
-    """As in `patient`."""
-    if values:
-        values.pop("language", None)
 
 
 @blueprint.get("")

@@ -2,13 +2,12 @@
 
 from dataclasses import dataclass
 
-from flask import Blueprint, abort, current_app, redirect, render_template, request, url_for
+from flask import abort, current_app, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from app import answers, letter, limits, results, wording
+from app import answers, i18n, letter, limits, results, wording
 from app.answers import Answer
 from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS, Condition
-from app.i18n import LANGUAGES
 from app.judging import judge
 from app.sites import REGIONS, SITES, Region, Site
 from app.uploads import read_photo
@@ -16,14 +15,7 @@ from model_store.classes import CLASSES, CODES, Group, LesionClass
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
 
-blueprint = Blueprint("patient", __name__, url_prefix=f"/<any({','.join(LANGUAGES)}):language>")
-
-
-@blueprint.url_value_preprocessor
-def _drop_language(_endpoint: str | None, values: dict | None) -> None:
-    """Views need no `language` argument: `i18n.current_language` reads it from the path."""
-    if values:
-        values.pop("language", None)
+blueprint = i18n.blueprint("patient", __name__)
 
 
 @dataclass(frozen=True)
