@@ -62,7 +62,8 @@ def test_each_engine_gives_the_answers_that_it_was_exported_with(bundle, engine_
 
 def test_the_fast_engine_computes_the_looks_at_a_photo_side_by_side(bundle, engine_options):
     folder = engines.cache.get(bundle.path / MODEL, engine_options.cache)
-    assert len(take_apart(Core().read_model(folder / NETWORK)).before.outputs) == bundle.metadata["recipe"]["views"] == 2
+    parts = take_apart(Core().read_model(folder / NETWORK))
+    assert len(parts.before.outputs) == bundle.metadata["recipe"]["views"] == 2
 
 
 @pytest.mark.parametrize("megapixels", [1, 12])

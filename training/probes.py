@@ -4,6 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import binom
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestNeighbors
@@ -16,7 +17,8 @@ from training import metrics
 from training.features import Answers
 
 DIMENSIONS = 64
-FALSE_REJECTION = 0.04  # of real photos, by quality and strangeness together; the issue allows 0.05 on new ones
+FALSE_REJECTION = 0.05  # of real photos, by quality and strangeness together
+_CONFIDENCE = 0.95  # that new photos are refused no more often; a hundred photos say less than two thousand
 _NEIGHBOURS = 5
 _MIN_GROUP = 10  # images of a diagnosis of a source, to have a centre of their own
 _SOURCE_C, _STRANGER_C = 0.01, 0.003  # strong regularization: more features than pictures
@@ -83,7 +85,7 @@ def compare(training: Real, validation: Real, strangers: Answers, kinds: np.ndar
 
     Returns:
         A row for each of `SCORES` and for the kNN distance and the largest softmax probability, which are only
-        compared: score, auc and refused (share at 4 % of real photos refused), both means over the kinds.
+        compared: score, auc and refused (share at 5 % of real photos refused), both means over the kinds.
     """
     found = {name: [] for name in (*SCORES, "kNN distance", "largest probability")}
     neighbours = NearestNeighbors(n_neighbors=_NEIGHBOURS).fit(_unit(training.answers.features))
@@ -128,13 +130,18 @@ def leave_one_diagnosis_out(training: Real, validation: Real) -> dict[str, float
 
 
 def threshold(scores: np.ndarray, refused_by_quality: np.ndarray) -> float:
-    """The score above which a photo counts as strange, so that the whole gate refuses 4 % of real photos at most.
+    """The score above which a photo counts as strange, so that the whole gate seldom refuses a real photo.
+
+    As many of these photos are refused as still leave a chance of 95 % that of all such photos 5 % at most are: of
+    few photos fewer than 5 %.
 
     Args:
         scores: shape (N,), of real photos.
         refused_by_quality: shape (N,), bool: what the gate refuses whatever their score.
+
+    Source: Wilks 1941, "Determination of Sample Sizes for Setting Tolerance Limits".
     """
-    allowed = int(FALSE_REJECTION * len(scores)) - int(refused_by_quality.sum())
+    allowed = int(binom.ppf(1 - _CONFIDENCE, len(scores), FALSE_REJECTION)) - 1 - int(refused_by_quality.sum())
     falling = np.sort(scores[~refused_by_quality])[::-1]
     return float(falling[min(max(allowed, 0), len(falling) - 1)])
 
