@@ -13,18 +13,26 @@ from gunicorn_worker import refuse_to_start
 from model_store import cpus
 from model_store.errors import ModelStoreError
 
-LOG_FORMAT = os.environ.get("LOG_FORMAT", "text")
 
-bind = f"{os.environ.get('HOST', '127.0.0.1')}:{os.environ.get('PORT', '8000')}"
+def _setting(variable, default, form, must_be):
+    """Read a variable that gunicorn needs before the application is there."""
+    value = os.environ.get(variable, default)
+    if not re.fullmatch(form, value):
+        refuse_to_start(ModelStoreError("setting_invalid", variable=variable, must_be=must_be))
+    return value
+
+
+LOG_FORMAT = _setting("LOG_FORMAT", "text", r"text|json", "text or json")
+HOST = _setting("HOST", "127.0.0.1", r"[\w.:-]+", "an address")
+PORT = _setting("PORT", "8000", r"\d{1,5}", "a port's number")
+
+bind = f"[{HOST}]:{PORT}" if ":" in HOST else f"{HOST}:{PORT}"
 
 # One process holds one copy of the network; threads read uploads and write pages while it computes. No preload:
 # TensorFlow's threads do not survive the fork. docs/decisions/0002-one-worker-with-threads.md
 workers = 1
 worker_class = "gunicorn_worker.HardenedWorker"  # gthread, hardened against slow clients
-THREADS = os.environ.get("THREADS", "16")
-if not re.fullmatch(r"[1-9]\d{0,3}", THREADS):
-    refuse_to_start(ModelStoreError("setting_invalid", variable="THREADS", must_be="a whole number above 0"))
-threads = int(THREADS)
+threads = int(_setting("THREADS", "16", r"[1-9]\d{0,3}", "a whole number above 0"))
 # Each connection is an open file. The process has others: libraries, the log, what each thread reads or asks.
 OTHER_FILES = 100 + 5 * threads
 worker_connections = 1000

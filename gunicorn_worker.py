@@ -9,11 +9,14 @@ app/places.py keeps these below the number of threads.
 
 import contextlib
 import errno
+import json
+import os
 import re
 import socket
 import sys
 import time
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import NoReturn
@@ -42,8 +45,15 @@ _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 def refuse_to_start(error: Exception) -> NoReturn:
-    """Say why and end for good: on any other status of a worker gunicorn would start the next one, for ever."""
-    print(f"The site does not start: {error}. See docs/operate.md.", file=sys.stderr)
+    """Say why and end for good: on any other status of a worker gunicorn would start the next one, for ever.
+
+    The log is perhaps not set up yet, so the line is written here, in the form that the log would have.
+    """
+    message = f"The site does not start: {error}. See docs/operate.md."
+    if os.environ.get("LOG_FORMAT") == "json":
+        now = datetime.now().astimezone().isoformat(timespec="seconds")
+        message = json.dumps({"time": now, "level": "CRITICAL", "logger": __name__, "message": message})
+    print(message, file=sys.stderr)
     sys.exit(Arbiter.WORKER_BOOT_ERROR)
 
 

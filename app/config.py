@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import limits
 
@@ -168,14 +169,17 @@ class Config:
         if any(re.search(r"[:/]", re.sub(r"^\[.*\]$", "", host)) for host in self.hosts):
             must_be = "names without a scheme or port, an IPv6 address in brackets"
             raise ConfigError("setting_invalid", variable=variable_of("hosts"), must_be=must_be)
-        if self.secret_key and len(self.secret_key) < 32:
-            raise ConfigError("setting_invalid", variable=variable_of("secret_key"), must_be="32 characters or more")
+        # With a comment behind it, an example's value would be long enough; and everybody knows it.
+        if self.secret_key and (len(self.secret_key) < 32 or re.search(r"\s#", self.secret_key)):
+            must_be = "32 characters or more, and no comment"
+            raise ConfigError("setting_invalid", variable=variable_of("secret_key"), must_be=must_be)
         if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in self.api_tokens):
             raise ConfigError("setting_invalid", variable=variable_of("api_tokens"), must_be="SHA-256 in hexadecimal")
         if self.rate_limit_storage != "memory://" and not self.rate_limit_storage.startswith(("redis://", "rediss://")):
             raise ConfigError("setting_invalid", variable=variable_of("rate_limit_storage"), must_be="redis://...")
+        _check("rate_limit_storage", lambda text: urlsplit(text).port, self.rate_limit_storage, "redis://HOST:PORT/0")
         if self.rate_limit:
-            _check("rate_limit", limits.parse_many, self.rate_limit, "such as 60 per minute")
+            _check("rate_limit", _limits, self.rate_limit, "such as 60 per minute")
         for network in self.metrics_allow:
             _check("metrics_allow", ipaddress.ip_network, network, "networks such as 10.0.0.0/8")
 
@@ -203,6 +207,11 @@ def _is_of_a_service(name: str, given: Mapping[str, str]) -> bool:
     """Kubernetes always names the Service's host too; a mistyped setting that ends like one of these has no host."""
     match = _OF_A_SERVICE.fullmatch(name)
     return match is not None and f"{match[1]}_SERVICE_HOST" in given
+
+
+def _limits(text: str) -> None:
+    if not all(limit.amount > 0 for limit in limits.parse_many(text)):
+        raise ValueError("nobody could send anything")
 
 
 def _check(name: str, parse: Callable, text: str, must_be: str) -> None:

@@ -24,14 +24,16 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.advice import Advice
+from app.advice import OUT_OF_DISTRIBUTION, Advice, Level
 from app.inference import InferenceQueue
 from model_store.bundle import Bundle
 from model_store.classes import CODES
 from model_store.prediction import Prediction
+from model_store.quality import LIMITS
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20)
 PLACES = ("uploads", "decoding", "queue")
+REFUSALS = (*dict.fromkeys(limit.code for limit in LIMITS if limit.hard is not None), OUT_OF_DISTRIBUTION)
 SHARES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 # A second time series for each counter, which only says when it began.
@@ -68,20 +70,29 @@ class Metrics:
         self.overloaded = Counter(
             "skin_overloaded", "Photos refused since all places were taken, by which.", ["places"], **own
         )
-        for places in PLACES:
-            self.overloaded.labels(places)
+        # For an alert, what begins at 40 has not risen, and a model that never says "urgent" has no share of it.
+        for counter, labels in (
+            (self.overloaded, PLACES),
+            (self.predicted, CODES),
+            (self.advice, (level.value for level in Level)),
+            (self.refusals, REFUSALS),
+        ):
+            for label in labels:
+                counter.labels(label)
+        self.ready = Gauge("skin_ready", "1 while photos are answered, 0 while the model hangs.", **own)
         self.queue_waiting = Gauge("skin_queue_waiting", "Photos that wait for the model.", **own)
         self.queue_places = Gauge("skin_queue_places", "Photos that may wait; more are refused.", **own)
         self.model = Info("skin_model", "The model bundle that answers.", **own)
 
     def describe(self, bundle: Bundle, queue: InferenceQueue, places: int) -> None:
-        """Say which model answers, and read the queue whenever the metrics are read."""
+        """Say which model answers, and ask the queue whenever the metrics are read."""
         self.model.info({"name": bundle.name, "version": bundle.version, "id": bundle.id})
         self.queue_waiting.set_function(lambda: queue.waiting)
         self.queue_places.set(places)
+        self.ready.set_function(lambda: queue.answers)
 
     def start_at_zero(self, views: Iterable[str], outcomes: Iterable[str]) -> None:
-        """Let these outcomes of these views exist before they happen; for an alert, what begins at 40 has not risen."""
+        """Let these outcomes of these views exist before they happen."""
         for view, outcome in itertools.product(views, outcomes):
             self.requests.labels(view, outcome)
 

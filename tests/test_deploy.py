@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import subprocess
+import zoneinfo
 from pathlib import Path
 
 import kubernetes_validate
@@ -27,7 +28,8 @@ MANIFESTS = [
     for document in yaml.safe_load_all(path.read_text(encoding="utf-8"))
 ]
 COMPOSE = yaml.safe_load((DEPLOY / "compose" / "compose.yaml").read_text(encoding="utf-8"))
-ALERTS = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+RULES = yaml.safe_load((MONITORING / "alerts.yml").read_text(encoding="utf-8"))["groups"][0]["rules"]
+ALERTS = [rule for rule in RULES if "alert" in rule]
 DASHBOARD = json.loads((MONITORING / "grafana" / "skin-check.json").read_text(encoding="utf-8"))
 PODS = [manifest for manifest in MANIFESTS if manifest["kind"] == "Deployment"]
 VARIABLES = {field.metadata["variable"] for field in dataclasses.fields(Config)}
@@ -93,6 +95,17 @@ def test_the_settings_of_both_deployments_are_accepted():
         assert Config.from_environment(values).proxies == 1
 
 
+@pytest.mark.parametrize("file", ["docs/operate.md", "deploy/compose/site.env.example"])
+def test_an_environment_file_means_what_it_says(file):
+    """Docker reads all behind = as the value, a comment too."""
+    text = (ROOT / file).read_text(encoding="utf-8")
+    (block,) = [block for block in re.split(r"^```(?:sh)?$", text, flags=re.MULTILINE) if "\nSKIN_SECRET_KEY=" in block]
+    lines = [line for line in block.splitlines() if line and not line.startswith("#")]
+    values = dict(line.split("=", 1) for line in lines)
+    assert values.pop("TZ") in zoneinfo.available_timezones()
+    assert Config.from_environment(values | {"SKIN_SECRET_KEY": "x" * 32}).hosts == ("skin.example.org",)
+
+
 def test_with_compose_the_site_is_reached_through_the_proxy_alone_and_writes_nothing():
     services = COMPOSE["services"]
     assert [name for name, service in services.items() if "ports" in service] == ["proxy", "grafana"]
@@ -108,7 +121,11 @@ def test_with_compose_nothing_leaves_the_site_s_network():
         assert [networks[network]["internal"] for network in services[name]["networks"]] == [True], name
     for name in ("proxy", "grafana"):  # Docker publishes no port from an internal network
         assert "outside" in services[name]["networks"]
-    assert not (networks["outside"] or {}).get("internal")
+    assert not networks["outside"].get("internal")
+
+
+def test_with_compose_a_visitor_over_ipv6_keeps_an_address():
+    assert COMPOSE["networks"]["outside"]["enable_ipv6"] is True
 
 
 def test_with_compose_uploads_take_a_bounded_part_of_the_machine_s_memory():
@@ -182,7 +199,7 @@ def expressions() -> dict[str, str]:
         for panel in DASHBOARD["panels"]
         for target in panel["targets"]
     }
-    return {rule["alert"]: rule["expr"] for rule in ALERTS} | panels
+    return {rule.get("alert") or rule["record"]: rule["expr"] for rule in RULES} | panels
 
 
 @pytest.mark.parametrize("name", expressions())

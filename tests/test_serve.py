@@ -6,12 +6,14 @@ import json
 import os
 import platform
 import re
+import runpy
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -241,6 +243,35 @@ def test_a_number_of_threads_that_is_none_stops_the_start_with_its_reason(thread
     assert result.returncode == 3
     assert "The site does not start: setting_invalid variable=THREADS must_be=a whole number above 0" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "must_be"),
+    [
+        ("LOG_FORMAT", "xml", "text or json"),
+        ("HOST", "0.0.0.0 # all", "an address"),
+        ("PORT", "http", "a port's number"),
+    ],
+)
+def test_what_gunicorn_needs_first_is_checked_like_any_setting(variable, value, must_be):
+    result = serve_until_it_ends(**{variable: value})
+    assert result.returncode == 3
+    assert f"The site does not start: setting_invalid variable={variable} must_be={must_be}" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_why_it_does_not_start_is_told_in_the_log_s_form():
+    result = serve_until_it_ends(LOG_FORMAT="json", THREADS="0")
+    line = json.loads(result.stderr.splitlines()[-1])
+    assert (line["level"], line["message"][:40]) == ("CRITICAL", "The site does not start: setting_invalid")
+    assert datetime.fromisoformat(line["time"]).tzinfo
+
+
+@pytest.mark.parametrize(("host", "bind"), [("::1", "[::1]:8001"), ("0.0.0.0", "0.0.0.0:8001")])
+def test_it_listens_on_addresses_of_both_kinds(monkeypatch, host, bind):
+    monkeypatch.setenv("HOST", host)
+    monkeypatch.setenv("PORT", "8001")
+    assert runpy.run_path(str(ROOT / "gunicorn.conf.py"))["bind"] == bind
 
 
 @pytest.mark.parametrize("variables", [{"THREADS": "12"}, {"GUNICORN_CMD_ARGS": "--threads 12"}], ids=str)

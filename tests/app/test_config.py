@@ -45,6 +45,8 @@ def test_a_mistyped_variable_stops_the_start_and_is_named():
         ("SKIN_RATE_LIMIT", "a lot"), ("SKIN_RATE_LIMIT_STORAGE", "ftp://x"), ("SKIN_API_TOKENS", "hunter2"),
         ("SKIN_METRICS_ALLOW", "everybody"), ("SKIN_HOSTS", "skin.example:8443"), ("SKIN_HOSTS", "[::1]:8000"),
         ("SKIN_HOSTS", "::1"), ("SKIN_HOSTS", "localhost,https://skin.example"),
+        ("SKIN_SECRET_KEY", "...        # a comment behind the value belongs to it"),
+        ("SKIN_RATE_LIMIT", "0 per minute"), ("SKIN_RATE_LIMIT_STORAGE", "redis://redis:port"),
     ],
 )  # fmt: skip
 def test_a_value_that_cannot_be_used_stops_the_start_and_its_variable_is_named(variable, value):
