@@ -5,7 +5,7 @@ from app.problems import PROBLEMS
 from app.uploads import FORM_S
 from model_store.classes import CODES
 from model_store.prediction import SOURCES
-from model_store.quality import LIMITS
+from model_store.quality import FINDING_CODES
 
 # MAJOR.MINOR: a field more is a new minor version; a field less, or another meaning, is a new /api/vMAJOR/.
 SCHEMA_VERSION = "1.0"
@@ -141,10 +141,10 @@ def _entry() -> dict:
 
 
 def _answer_schema() -> dict:
-    finding = _object(code={"enum": sorted({limit.code for limit in LIMITS})}, mild={"type": "boolean"}, text=_TEXT)
+    finding = _object(code={"enum": sorted(FINDING_CODES)}, mild={"type": "boolean"}, text=_TEXT)
     reasons = {
         "type": "array",
-        "items": {"enum": sorted({limit.code for limit in LIMITS} | {OUT_OF_DISTRIBUTION, UNSURE})},
+        "items": {"enum": sorted(FINDING_CODES | {OUT_OF_DISTRIBUTION, UNSURE})},
     }
     return _object(
         schema_version={"const": SCHEMA_VERSION},

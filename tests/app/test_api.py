@@ -15,7 +15,7 @@ from werkzeug.test import encode_multipart
 
 from app import api
 from model_store.classes import CODES
-from tests.app.conftest import STRANGE, URGENT, WATCH, encode
+from tests.app.conftest import STRANGE, URGENT, WATCH, encode, send
 
 
 def post(
@@ -78,6 +78,20 @@ def test_a_photo_that_cannot_be_judged_is_an_answer_without_a_prediction(make_ap
     assert answer.json["advice"]["level"] == "cannot_judge"
     assert answer.json["advice"]["reasons"] == ["out_of_distribution"]
     assert answer.json["quality"]["accepted"] is False
+
+
+@pytest.mark.parametrize(("answering", "level"), [(WATCH, "cannot_judge"), (URGENT, "urgent")])
+def test_a_file_of_several_pictures_calms_nobody_by_its_first_one(make_app, draw_photo, answering, level):
+    client = make_app(answering=answering).test_client()
+    several = encode(draw_photo(), "WEBP", save_all=True, append_images=[draw_photo(seed=1)], lossless=True)
+    answer = post(client, several)
+    schema(client, "Answer").validate(answer.json)
+    assert answer.json["advice"]["level"] == level
+    assert answer.json["advice"]["reasons"] == ["first_of_several"]
+    (finding,) = answer.json["quality"]["findings"]
+    assert (finding["code"], finding["mild"]) == ("first_of_several", True)
+    assert "Only the first one was looked at: send the others one by one." in finding["text"]
+    assert finding["text"] in send(client, several).text
 
 
 def test_of_several_photos_each_gets_its_answer_or_its_problem(make_app, photo):
