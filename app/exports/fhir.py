@@ -137,14 +137,14 @@ def _observation(item: Item, code: str, value: dict, device_url: str, issued: st
         "code": {"text": code},
         "issued": issued,
         "device": {"reference": device_url},
-        "note": [{"text": f"{NOTICE} Photo: {item.case.name}. {_remarks(item.case.advice)}"}],
+        "note": [{"text": f"{NOTICE} {_photo(item)} {_remarks(item.case.advice)}"}],
     } | (_NO_VALUE if item.case.cannot_be_judged else value)
 
 
 def _report(item: Item, results: Sequence[str], issued: str) -> dict:
     """The report in words alone: a coded conclusion would stand in a record as if the photo had shown it."""
     advice, calibration = item.case.advice, item.case.calibration
-    told = [NOTICE, _advised(advice), _remarks(advice)]
+    told = [NOTICE, _photo(item), _advised(advice), _remarks(advice)]
     if advice.level is not Level.CANNOT_JUDGE:
         in_set = ", ".join(item.case.prediction.prediction_set) or "empty"
         told.append(f"Prediction set at {calibration.set_coverage:.0%} coverage: {in_set}.")
@@ -157,6 +157,11 @@ def _report(item: Item, results: Sequence[str], issued: str) -> dict:
         "result": [{"reference": url} for url in results],
         "conclusion": " ".join(told),
     }
+
+
+def _photo(item: Item) -> str:
+    """Which photo it is. The number tells apart what a phone calls image.jpg each time."""
+    return f"Photo {item.number}: {item.case.name}."
 
 
 def _advised(advice: Advice) -> str:

@@ -9,7 +9,6 @@ from PIL import Image
 
 from app import case_rows
 from app.case_rows import CaseRow, Item
-from app.cases import Case, Detail
 from app.i18n import current_language
 from app.pdf import Document
 
@@ -17,17 +16,17 @@ PHOTO_SIDE_MM = 60
 ROW_MM = 44  # one photo of the summary; it stays together
 
 
-def lesion_pdf(case: Case, detail: Detail) -> bytes:
+def lesion_pdf(item: Item) -> bytes:
     """One photo on one page, in the current language: the photo, the ranked diagnoses, thresholds and remarks."""
-    row = case_rows.row(Item(1, case, detail), own_first=False)
+    row = case_rows.row(item, own_first=False)
     document = Document(gettext("Report on one photo"), current_language(), case_rows.model_name())
     document.heading(gettext("Report on one photo"), size=16)
     top = document.get_y()
     left = document.w - document.r_margin - PHOTO_SIDE_MM
-    photo = Image.open(io.BytesIO(detail.photo_jpeg))
+    photo = Image.open(io.BytesIO(item.detail.photo_jpeg))
     document.photo(photo, gettext("The photo as the model saw it"), left=left, top=top, side=PHOTO_SIDE_MM)
     facts = [
-        (gettext("File name"), row.name),
+        (gettext("Photo"), f"{row.number}. {row.name}"),
         (gettext("Date"), format_date(datetime.date.today(), "long")),
         (gettext("How the photo was taken"), row.source),
         (gettext("Malignancy"), f"{row.malignancy} ({gettext('urgent: %(percent)s', percent=row.urgent)})"),

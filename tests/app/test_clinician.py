@@ -556,22 +556,45 @@ def test_the_isic_table_has_the_official_columns_and_calibrated_probabilities(ti
         assert sum(float(row[code]) for code in (*CODES, "UNK")) == pytest.approx(1, abs=1e-6)
 
 
-def test_photos_of_one_name_keep_apart_in_the_table(make_client, photos):
-    client = make_client()
-    carried = series(client, {"a/x.jpg": photos["ISIC_0.jpg"], "b/x.jpg": photos["ISIC_1.jpg"]})
-    assert [line.split(",")[0] for line in post(client, f"{URL}/export/csv", *carried).text.splitlines()[1:]] == [
-        "x",
-        "x (2)",
+def test_photos_of_one_name_keep_apart_by_their_row_s_number_in_whatever_order(tiny_client, photos):
+    files = {"a/x.jpg": photos["ISIC_0.jpg"], "y.jpg": photos["ISIC_1.jpg"], "b/x.jpg": photos["ISIC_2.jpg"]}
+    carried = series(tiny_client, files)
+    fields = [(name, value) for name in ("number", "case") for n, value in carried[:6] if n == name]
+    turned = [*reversed(fields[:3]), *reversed(fields[3:])]
+    tables_of = [
+        csv.DictReader(io.StringIO(post(tiny_client, f"{URL}/export/csv", *sent).text)) for sent in (fields, turned)
     ]
+    told, told_turned = ({row["image"]: row["MEL"] for row in table} for table in tables_of)
+    assert list(told) == ["x (1)", "y", "x (3)"]
+    assert told == told_turned
+
+
+def test_every_file_and_the_opened_photo_give_the_photo_s_number_beside_its_name(make_client, photos):
+    client = make_client()
+    carried = series(client, {"a/image.jpg": photos["ISIC_0.jpg"], "b/image.jpg": photos["ISIC_1.jpg"]})
+    second = [("number", "2"), *[[one for one in carried if one[0] == name][1] for name in ("case", "detail")]]
+    told = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    assert [(photo["number"], photo["name"]) for photo in told] == [(1, "image.jpg"), (2, "image.jpg")]
+    content = json.loads(post(client, f"{URL}/export/fhir", *second).text)
+    device, *others = [entry["resource"] for entry in content["entry"]]
+    said = [one.get("conclusion") or one["note"][0]["text"] for one in others]
+    assert len(said) == 3
+    assert all("Photo 2: image.jpg." in text for text in said)
+    page = post(client, f"{URL}/open", *second).text
+    assert re.findall(r"<(?:h1|title)>([^<]+)</", page)[-1] == "2. image.jpg"
+    assert 'name="number" value="2"' in page
+    assert "2. image.jpg" in pdf_text(post(client, f"{URL}/lesion.pdf", *second).data)
+    row = send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, f"{URL}/photo", number="7").text
+    assert 'name="number" value="7"' in re.search(r'<form class="open".*?</form>', row, re.DOTALL).group()
 
 
 @pytest.mark.parametrize(
     ("sent", "listed"),
     [
-        (["x.jpg", "x.png", "x (2).jpg"], ["x", "x (2)", "x (2) (2)"]),
-        (["x (2).jpg", "x.jpg", "x.png"], ["x (2)", "x", "x (3)"]),
-        (["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", " =1.jpg"], ["_1+1", "_1", "_1 (2)", "_a", "_1 (3)"]),
-        (["\uff1d1.jpg", "\t=1.jpg", "\u200b=1.jpg", "\u202egpj.jpg"], ["_1", "_1 (2)", "_1 (3)", "gpj"]),
+        (["x.jpg", "x.png", "x (2).jpg"], ["x (1)", "x (2) (2)", "x (2)"]),
+        (["x (2).jpg", "x.jpg", "x.png"], ["x (2)", "x (2) (2)", "x (3)"]),
+        (["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", " =1.jpg"], ["_1+1", "_1 (2)", "_1 (3)", "_a", "_1 (5)"]),
+        (["\uff1d1.jpg", "\t=1.jpg", "\u200b=1.jpg", "\u202egpj.jpg"], ["_1 (1)", "_1 (2)", "_1 (3)", "gpj"]),
         (['a,"b"\n.jpg', "меланома қол.jpg", "皮肤.jpg", ".jpg"], ['a,"b"', "меланома қол", "皮肤", ".jpg"]),
         (["a/", " .jpg"], ["a", "photo"]),
     ],
@@ -581,7 +604,7 @@ def test_a_name_in_the_table_is_no_formula_and_no_other_photo_s(make_client, pho
     (sealed,) = [value for name, value in series(client, {"a.jpg": photos["ISIC_0.jpg"]}) if name == "case"]
     with client.application.test_request_context("/en/"):
         case = cases.unseal(sealed)
-        items = [Item(k, dataclasses.replace(case, name=cases.tidy(name)), None) for k, name in enumerate(sent)]
+        items = [Item(k, dataclasses.replace(case, name=cases.tidy(name)), None) for k, name in enumerate(sent, 1)]
         rows = list(csv.DictReader(io.StringIO(tables.isic_csv(items))))
         assert [row["image"] for row in rows] == listed
         # A letter that the font lacks is no reason to give no file.
