@@ -2,6 +2,7 @@
 
 from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
+from app.results import MIN_PHOTOS_FOR_FREQUENCY
 from app.uploads import FORM_S
 from model_store.classes import CODES
 from model_store.prediction import SOURCES
@@ -183,7 +184,13 @@ def _prediction_schema() -> dict:
         prediction_set_coverage=_PROBABILITY,
         malignancy={**_PROBABILITY, "description": "MEL, BCC, AK and SCC together."},
         urgent_risk={**_PROBABILITY, "description": "MEL and SCC together."},
-        malignancy_score={"type": "integer", "minimum": 1, "maximum": 10},
+        malignancy_score={
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 10,
+            "description": "malignancy on a scale from 1 to 10. null where fewer than "
+            f"{MIN_PHOTOS_FOR_FREQUENCY} test photos of this source had the same score: nobody knows what it is worth.",
+        },
     )
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from app.case_rows import Item, actual
+from app.results import shown_score
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES
-from model_store.prediction import malignancy_score
 
 COLUMNS = ("image", *CODES, "UNK")  # ISIC 2019, task 1
 NOTICE = "AI estimate, not a diagnosis. A doctor makes the diagnosis."
@@ -37,13 +37,13 @@ def json_text(items: Sequence[Item], failures: Sequence[tuple[str, str]], bundle
         "notice": NOTICE,
         "model": {"name": bundle.name, "version": bundle.version, "id": bundle.id},
         "classes": [{"code": c.code, "icd10": c.icd10, "icdo3": c.icdo3, "group": c.group.value} for c in CLASSES],
-        "photos": [_photo(item) for item in items],
+        "photos": [_photo(item, bundle) for item in items],
         "failures": [{"name": name, "code": code} for name, code in failures],
     }
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
-def _photo(item: Item) -> dict:
+def _photo(item: Item, bundle: Bundle) -> dict:
     case, prediction = item.case, item.case.prediction
     return {
         "number": item.number,
@@ -55,7 +55,7 @@ def _photo(item: Item) -> dict:
         "prediction_set": list(prediction.prediction_set),
         "prediction_set_coverage": case.calibration.set_coverage,
         "risks": {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk},
-        "malignancy_score": malignancy_score(prediction.malignancy, case.calibration),
+        "malignancy_score": shown_score(prediction, case.calibration, bundle),
         "operating_points": [
             {
                 "name": point.name,
