@@ -17,7 +17,10 @@ ROW_MM = 44  # one photo of the summary; it stays together
 
 
 def lesion_pdf(item: Item) -> bytes:
-    """One photo on one page, in the current language: the photo, the ranked diagnoses, thresholds and remarks."""
+    """One photo on one page, in the current language: the photo, the ranked diagnoses, thresholds and remarks.
+
+    Of a photo that cannot be judged it says no more than that, why, and by when a doctor should see what may be a spot.
+    """
     row = case_rows.row(item, own_first=False)
     document = Document(gettext("Report on one photo"), current_language(), case_rows.model_name())
     document.heading(gettext("Report on one photo"), size=16)
@@ -29,19 +32,30 @@ def lesion_pdf(item: Item) -> bytes:
         (gettext("Photo"), f"{row.number}. {row.name}"),
         (gettext("Date"), format_date(datetime.date.today(), "long")),
         (gettext("How the photo was taken"), row.source),
-        (gettext("Malignancy"), f"{row.malignancy} ({gettext('urgent: %(percent)s', percent=row.urgent)})"),
-        (gettext("Prediction set"), row.prediction_set or gettext("empty")),
+        *([] if row.cannot_judge else _risks(row)),
         (gettext("Remarks on the photo"), " ".join(row.remarks) or gettext("None")),
         *([(gettext("Actual diagnosis"), row.truth_name)] if row.truth else []),
     ]
     document.pairs(facts, width=left - document.l_margin - 5)
     document.set_y(max(document.get_y(), top + PHOTO_SIDE_MM + 3))
     document.box([(row.level, 10, True)])
+    if not row.cannot_judge:
+        _rank(document, row)
+    return document.to_bytes()
+
+
+def _risks(row: CaseRow) -> list[tuple[str, str]]:
+    return [
+        (gettext("Malignancy"), _malignancy(row)),
+        (gettext("Prediction set"), row.prediction_set or gettext("empty")),
+    ]
+
+
+def _rank(document: Document, row: CaseRow) -> None:
     document.heading(gettext("Ranked diagnoses"))
     document.ranking([(one.medical_name, _codes(one), one.percent, one.bar, bool(one.tag)) for one in row.diagnoses])
     document.heading(gettext("All operating points"))
     document.paragraph("; ".join(_point(point) for point in row.points))
-    return document.to_bytes()
 
 
 def summary_pdf(items: Sequence[Item], failures: Sequence[tuple[str, str]]) -> bytes:
@@ -64,20 +78,28 @@ def summary_pdf(items: Sequence[Item], failures: Sequence[tuple[str, str]]) -> b
 
 
 def _in_short(row: CaseRow) -> str:
-    ranked = "; ".join(f"{one.medical_name} ({one.code}, {one.icd10}) {one.percent}" for one in row.diagnoses[:3])
-    reached = ", ".join(point.name for point in row.points if point.reached) or "–"
     lines = [
         row.level,
-        ranked,
-        f"{gettext('Malignancy')}: {row.malignancy} ({gettext('urgent: %(percent)s', percent=row.urgent)}); "
-        f"{gettext('reached')}: {reached}",
+        *([] if row.cannot_judge else _found(row)),
         f"{gettext('How the photo was taken')}: {row.source}",
-        f"{gettext('Prediction set')}: {row.prediction_set or gettext('empty')}",
         *([f"{gettext('Remarks on the photo')}: {' '.join(row.remarks)}"] if row.remarks else []),
         *([f"{gettext('Your diagnosis')}: {row.own_name}"] if row.own else []),
         *([f"{gettext('Actual diagnosis')}: {row.truth_name}"] if row.truth else []),
     ]
     return "\n".join(lines)
+
+
+def _found(row: CaseRow) -> list[str]:
+    reached = ", ".join(point.name for point in row.points if point.reached) or "–"
+    return [
+        "; ".join(f"{one.medical_name} ({one.code}, {one.icd10}) {one.percent}" for one in row.diagnoses[:3]),
+        f"{gettext('Malignancy')}: {_malignancy(row)}; {gettext('reached')}: {reached}",
+        f"{gettext('Prediction set')}: {row.prediction_set or gettext('empty')}",
+    ]
+
+
+def _malignancy(row: CaseRow) -> str:
+    return f"{row.malignancy} ({gettext('urgent: %(percent)s', percent=row.urgent)})"
 
 
 def _codes(one: case_rows.Diagnosis) -> str:

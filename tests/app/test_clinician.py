@@ -725,6 +725,25 @@ def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_cl
     assert remark not in hidden
 
 
+@pytest.mark.parametrize(("answering", "judged"), [(STRANGE_URGENT, False), (URGENT, True)])
+def test_on_paper_a_photo_that_cannot_be_judged_has_reasons_and_no_diagnosis(make_client, photos, answering, judged):
+    client = make_client(answering=answering)
+    carried = series(client, {"wall.jpg": photos["ISIC_0.jpg"]})
+    for path in ("export/pdf", "lesion.pdf"):
+        told = " ".join(pdf_text(post(client, f"{URL}/{path}", *carried).data).split())
+        words = ("%", "MEL", "Melanoma", "Malignancy", "Prediction set", "reached")
+        assert {word for word in words if word.lower() in told.lower()} == (set(words) if judged else set()), path
+        assert ("The photo is unlike the spots that the model has learned from." in told) is not judged
+        assert ("If it shows a spot on skin, show the spot to a doctor within 2 weeks." in told) is not judged
+        assert "1. wall.jpg" in told
+
+
+def test_beside_the_isic_table_s_button_stands_what_it_cannot_say(client):
+    page = client.get(URL).text
+    assert "photos that cannot be judged" in page[page.index('class="exports"') :]
+    assert "marks them as cannot_be_judged" in page[page.index('class="exports"') :]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_pdfs_are_readable_in_each_language(make_client, photos, language):
     client = make_client(answering=SOON)
