@@ -10,6 +10,8 @@ from model_store.quality import FINDING_CODES
 
 # MAJOR.MINOR: a field more is a new minor version; a field less, or another meaning, is a new /api/vMAJOR/.
 SCHEMA_VERSION = "1.0"
+# What a later version still promises, so that who validates by this description gets past a field more.
+_VERSION = {"type": "string", "pattern": r"^1\.[0-9]+$", "description": "MAJOR.MINOR; now " + SCHEMA_VERSION}
 MAX_PHOTOS = 20
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
@@ -123,13 +125,13 @@ def _responses() -> dict:
 
 
 def _object(**properties: dict) -> dict:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _schemas() -> dict:
     return {
         "Answer": _answer_schema(),
-        "Answers": _object(schema_version={"const": SCHEMA_VERSION}, answers={"type": "array", "items": _entry()}),
+        "Answers": _object(schema_version=_VERSION, answers={"type": "array", "items": _entry()}),
         "Prediction": _prediction_schema(),
         "Problem": _problem_schema(),
     }
@@ -148,7 +150,7 @@ def _answer_schema() -> dict:
         "items": {"enum": sorted(FINDING_CODES | {OUT_OF_DISTRIBUTION, UNSURE})},
     }
     return _object(
-        schema_version={"const": SCHEMA_VERSION},
+        schema_version=_VERSION,
         status={"const": "preliminary", "description": "Never final: only a doctor makes a diagnosis."},
         ai_generated={"const": True, "description": "Made by artificial intelligence."},
         notice=_TEXT,
@@ -195,7 +197,7 @@ def _prediction_schema() -> dict:
 
 
 def _problem_schema() -> dict:
-    fields = _object(
+    return _object(
         type={"type": "string", "format": "uri"},
         title=_TEXT,
         status={"type": "integer"},
@@ -203,4 +205,3 @@ def _problem_schema() -> dict:
         code={"enum": sorted(PROBLEMS)},
         request_id={**_TEXT, "description": "Finds the request in the operator's log."},
     )
-    return {**fields, "additionalProperties": True}

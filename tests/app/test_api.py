@@ -35,8 +35,20 @@ def post(
 
 
 def schema(client, name: str) -> Draft202012Validator:
+    """What the site publishes, but strict: no field more. Only a problem has its details beside."""
     document = client.get("/api/v1/openapi.json").json
+    for published, content in document["components"]["schemas"].items():
+        if published != "Problem":
+            close(content)
     return Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
+
+
+def close(content) -> None:
+    """Allow only the properties that are named, in every object of a published schema."""
+    for inner in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        close(inner)
+    if isinstance(content, dict) and content.get("type") == "object":
+        content["additionalProperties"] = False
 
 
 def test_one_photo_gets_a_preliminary_answer_marked_as_made_by_artificial_intelligence(make_app, photo):
@@ -179,6 +191,23 @@ def test_the_description_is_valid_and_needs_no_token(guarded, client):
         validate(document)
         assert document["openapi"].startswith("3.1")
         assert ("securitySchemes" in document["components"]) is secured
+
+
+def test_who_validates_by_the_description_gets_past_a_later_version_s_fields(make_app, photo):
+    client = make_app(answering=URGENT).test_client()
+    document = client.get("/api/v1/openapi.json").json
+    published = Draft202012Validator({**document, "$ref": "#/components/schemas/Answers"})
+    content = post(client, photo, b"no photo", path="/api/v1/answers").json
+    answer = content["answers"][0]["answer"]
+    ranking = answer["prediction"]["ranking"]
+    later = [content, *content["answers"], answer, answer["model"], answer["prediction"], ranking[0]]
+    for place in later:
+        place["field_of_1_1"] = 1
+    content["schema_version"] = answer["schema_version"] = "1.1"
+    published.validate(content)
+    assert not schema(client, "Answers").is_valid(content)
+    for breaking in ("2.0", "1.0.1", "11.0", "1"):
+        assert not published.is_valid({**content, "schema_version": breaking})
 
 
 def test_the_description_can_be_read_as_a_page_without_any_script(client):
