@@ -154,6 +154,7 @@ def test_a_mistake_is_told_as_a_problem(make_app, photos, fields, path, status, 
 def test_who_sends_too_many_photos_is_told_how_many_there_may_be(make_app, path, limit):
     answer = post(make_app(answering=WATCH).test_client(), *[b"a"] * (limit + 1), path=path)
     assert answer.json["limit"] == limit
+    assert f"more photos than it may (at most {limit}), so none of them was looked at." in answer.json["detail"]
 
 
 def test_a_problem_comes_in_the_language_of_the_client(make_app):

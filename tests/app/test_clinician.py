@@ -116,8 +116,8 @@ def test_files_without_an_answer_are_listed_with_their_reason_and_never_dropped(
 def test_photos_beyond_the_limit_of_a_form_are_listed(make_client, photos, monkeypatch):
     monkeypatch.setattr(clinician, "PLAIN_LIMIT", 2)
     page = text_of(send_files(make_client(), photos).text)
-    assert "ISIC_2.jpg : One photo too many" in page
-    assert "ISIC_3.jpg : One photo too many" in page
+    assert "ISIC_2.jpg : Too many photos at once" in page
+    assert "ISIC_3.jpg : Too many photos at once" in page
 
 
 def test_photos_that_a_form_has_no_time_left_for_are_listed(make_client, photos, monkeypatch):
