@@ -13,12 +13,12 @@ from app.conditions import CONDITIONS
 from app.i18n import current_language
 from app.judging import judge
 from app.problems import PROBLEMS
-from app.results import Judged, judged
+from app.results import Judged, judged, shown_score
 from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
 from model_store.classes import CLASSES, LesionClass
 from model_store.errors import ModelStoreError, PhotoError
-from model_store.prediction import SOURCES, malignancy_score
+from model_store.prediction import SOURCES
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -226,7 +226,7 @@ def _prediction_json(read: Judged) -> dict:
         "prediction_set_coverage": read.calibration.set_coverage,
         "malignancy": prediction.malignancy,
         "urgent_risk": prediction.urgent_risk,
-        "malignancy_score": malignancy_score(prediction.malignancy, read.calibration),
+        "malignancy_score": shown_score(prediction, read.calibration, read.bundle),
     }
 
 

@@ -160,9 +160,7 @@ def opened() -> str:
     Raises:
         AnswerExpired: the answer is too old.
     """
-    case = cases.unseal(request.form["case"])
-    detail = cases.unseal_detail(request.form["detail"], case)
-    return render_template("clinician/photo.html", page=opened_photo.page(case, detail, request.form))
+    return render_template("clinician/photo.html", page=opened_photo.page(_opened_item(), request.form))
 
 
 @blueprint.post("/person")
@@ -214,9 +212,7 @@ def lesion_pdf() -> Response:
     Raises:
         AnswerExpired: the answer is too old.
     """
-    case = cases.unseal(request.form["case"])
-    detail = cases.unseal_detail(request.form["detail"], case)
-    return _download(pdf.lesion_pdf(case, detail), "application/pdf", "skin-check-lesion.pdf")
+    return _download(pdf.lesion_pdf(_opened_item()), "application/pdf", "skin-check-lesion.pdf")
 
 
 def _listed() -> int:
@@ -270,6 +266,12 @@ def _items() -> list[Item]:
         number = numbers[index] if index < len(numbers) and numbers[index].isdecimal() else str(index + 1)
         items.append(Item(int(number[:3]), case, detail, own, number in form.getlist("marked")))
     return items
+
+
+def _opened_item() -> Item:
+    """The one photo of a form, with its pictures."""
+    case = cases.unseal(request.form["case"])
+    return Item(_number(), case, cases.unseal_detail(request.form["detail"], case))
 
 
 def _pictures() -> list[str]:

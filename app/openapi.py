@@ -2,13 +2,16 @@
 
 from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
+from app.results import MIN_PHOTOS_FOR_FREQUENCY
 from app.uploads import FORM_S
 from model_store.classes import CODES
 from model_store.prediction import SOURCES
-from model_store.quality import LIMITS
+from model_store.quality import FINDING_CODES
 
 # MAJOR.MINOR: a field more is a new minor version; a field less, or another meaning, is a new /api/vMAJOR/.
 SCHEMA_VERSION = "1.0"
+# What a later version still promises, so that who validates by this description gets past a field more.
+_VERSION = {"type": "string", "pattern": r"^1\.[0-9]+$", "description": "MAJOR.MINOR; now " + SCHEMA_VERSION}
 MAX_PHOTOS = 20
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
@@ -122,13 +125,13 @@ def _responses() -> dict:
 
 
 def _object(**properties: dict) -> dict:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}
+    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _schemas() -> dict:
     return {
         "Answer": _answer_schema(),
-        "Answers": _object(schema_version={"const": SCHEMA_VERSION}, answers={"type": "array", "items": _entry()}),
+        "Answers": _object(schema_version=_VERSION, answers={"type": "array", "items": _entry()}),
         "Prediction": _prediction_schema(),
         "Problem": _problem_schema(),
     }
@@ -141,13 +144,13 @@ def _entry() -> dict:
 
 
 def _answer_schema() -> dict:
-    finding = _object(code={"enum": sorted({limit.code for limit in LIMITS})}, mild={"type": "boolean"}, text=_TEXT)
+    finding = _object(code={"enum": sorted(FINDING_CODES)}, mild={"type": "boolean"}, text=_TEXT)
     reasons = {
         "type": "array",
-        "items": {"enum": sorted({limit.code for limit in LIMITS} | {OUT_OF_DISTRIBUTION, UNSURE})},
+        "items": {"enum": sorted(FINDING_CODES | {OUT_OF_DISTRIBUTION, UNSURE})},
     }
     return _object(
-        schema_version={"const": SCHEMA_VERSION},
+        schema_version=_VERSION,
         status={"const": "preliminary", "description": "Never final: only a doctor makes a diagnosis."},
         ai_generated={"const": True, "description": "Made by artificial intelligence."},
         notice=_TEXT,
@@ -183,12 +186,18 @@ def _prediction_schema() -> dict:
         prediction_set_coverage=_PROBABILITY,
         malignancy={**_PROBABILITY, "description": "MEL, BCC, AK and SCC together."},
         urgent_risk={**_PROBABILITY, "description": "MEL and SCC together."},
-        malignancy_score={"type": "integer", "minimum": 1, "maximum": 10},
+        malignancy_score={
+            "type": ["integer", "null"],
+            "minimum": 1,
+            "maximum": 10,
+            "description": "malignancy on a scale from 1 to 10. null where fewer than "
+            f"{MIN_PHOTOS_FOR_FREQUENCY} test photos of this source had the same score: nobody knows what it is worth.",
+        },
     )
 
 
 def _problem_schema() -> dict:
-    fields = _object(
+    return _object(
         type={"type": "string", "format": "uri"},
         title=_TEXT,
         status={"type": "integer"},
@@ -196,4 +205,3 @@ def _problem_schema() -> dict:
         code={"enum": sorted(PROBLEMS)},
         request_id={**_TEXT, "description": "Finds the request in the operator's log."},
     )
-    return {**fields, "additionalProperties": True}

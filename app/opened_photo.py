@@ -7,7 +7,7 @@ from flask_babel import format_decimal, format_percent, gettext
 from flask_wtf.csrf import generate_csrf
 
 from app import case_rows, cases, overlay, wording
-from app.case_rows import Choice, Diagnosis, Point
+from app.case_rows import Choice, Diagnosis, Item, Point
 from app.results import percent
 from model_store.classes import CLASSES, CODES
 
@@ -19,6 +19,7 @@ SIDE_PX = 380
 class PhotoPage:
     """All that templates/clinician/photo.html may see: one photo with everything about it."""
 
+    number: int
     name: str
     sealed: cases.Sealed
     photo_url: str
@@ -43,8 +44,9 @@ class PhotoPage:
     csrf: str
 
 
-def page(case: cases.Case, detail: cases.Detail, asked: Mapping[str, str]) -> PhotoPage:
+def page(item: Item, asked: Mapping[str, str]) -> PhotoPage:
     """Everything about one photo; `asked` may name a `class` to draw, and the overlay's `opacity` in percent."""
+    case, detail = item.case, item.detail
     prediction, calibration = case.prediction, case.calibration
     wanted = asked.get("class", "")
     code = wanted if wanted in CODES else CODES[prediction.ranking[0]]
@@ -52,6 +54,7 @@ def page(case: cases.Case, detail: cases.Detail, asked: Mapping[str, str]) -> Ph
     saliency = detail.maps[CODES.index(code)]
     ranked = case_rows.diagnoses(prediction)
     return PhotoPage(
+        number=item.number,
         name=case.name,
         sealed=cases.seal(case, detail),
         photo_url=detail.photo_url,

@@ -114,10 +114,10 @@ PROBLEMS = {
         _l("The ZIP archive has more than %(limit)s files, or what it unpacks to is too large."),
         _l("Send the photos in several smaller archives, or without one."),
     ),
-    "too_many_photos": Problem(
-        422, _l("One photo too many"),
-        _l("The form held more photos than are answered at once, so this one was not looked at."),
-        _l("Send it again in a form of its own."),
+    "too_many_photos": Problem(  # a clinician's table shows the heading alone, beside each file that was left out
+        422, _l("Too many photos at once"),
+        _l("The request held more photos than it may (at most %(limit)s), so none of them was looked at."),
+        _l("Send the photos in several requests."),
     ),
     "not_answered": Problem(
         503, _l("No answer came"),

@@ -304,14 +304,28 @@ def _points(share: float) -> str:
     return format_decimal(round(100 * share))
 
 
+def shown_score(prediction: Prediction, calibration: Calibration, bundle: Bundle) -> int | None:
+    """The malignancy score, 1 to 10, for pages and programs alike.
+
+    None where fewer than `MIN_PHOTOS_FOR_FREQUENCY` test photos of the source had it, so its worth is unknown.
+    """
+    value = malignancy_score(prediction.malignancy, calibration)
+    return value if _scored(bundle, prediction.source, value).get("n", 0) >= MIN_PHOTOS_FOR_FREQUENCY else None
+
+
+def _scored(bundle: Bundle, source: str, score: int) -> dict:
+    """What the bundle's evaluation counted of a source's test photos with a score; empty where it counted none."""
+    return measured(bundle, source).get("by_score", {}).get(str(score), {})
+
+
 def _score(read: Judged) -> Score | None:
-    """The score with its predictive value as a count, which is left out where it is 0; None: few test photos had it."""
-    value = malignancy_score(read.prediction.malignancy, read.calibration)
+    """The score with its predictive value as a count, which is left out where it is 0; None: `shown_score` has none."""
+    value = shown_score(read.prediction, read.calibration, read.bundle)
+    if value is None:
+        return None
     lowest = min(read.calibration.operating_point(name).threshold for name in ADVICE_POINTS)
     begin = malignancy_score(lowest, read.calibration)
-    scored = measured(read.bundle, read.prediction.source).get("by_score", {}).get(str(value))
-    if not scored or scored["n"] < MIN_PHOTOS_FOR_FREQUENCY:
-        return None
+    scored = _scored(read.bundle, read.prediction.source, value)
     if not scored["malignant"]:  # no more than that there were few photos
         return Score(value, begin, "")
     return Score(

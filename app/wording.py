@@ -7,6 +7,7 @@ from flask_babel.speaklater import LazyString
 
 from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Advice, Level
 from model_store.prediction import UNSURE_BELOW
+from model_store.quality import FIRST_OF_SEVERAL
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,10 @@ ISSUES = {
     "low_resolution": IssueText(
         _l("The photo has few pixels."),
         _l("Send the original photo from the camera, not a thumbnail or a screenshot."),
+    ),
+    FIRST_OF_SEVERAL: IssueText(
+        _l("The file holds several pictures. Only the first one was looked at: send the others one by one."),
+        _l("To do so, save each of them as a photo of its own."),
     ),
     OUT_OF_DISTRIBUTION: IssueText(
         _l("The photo is unlike the spots that the model has learned from."),

@@ -135,8 +135,8 @@ def _parser() -> argparse.ArgumentParser:
         parents=[chosen],
         help="write the probabilities of the eight diagnoses for photos, as the official ISIC 2019 CSV",
         description="Photos and folders in, the official ISIC 2019 columns out. In a folder, photos are found by name "
-        "or, under any other name, by content. A file that is no usable photo is named on stderr with its reason, gets "
-        "no row, and makes the exit status 1.",
+        "or, under any other name, by content. Of a file with several pictures the first counts. A file that is no "
+        "usable photo is named on stderr with its reason, gets no row, and makes the exit status 1.",
     )
     predict.add_argument(
         "paths", nargs="+", type=Path, metavar="PATH", help="a photo, or a folder searched to its depth"

@@ -82,6 +82,10 @@ LIMITS = (
     Limit("low_resolution", "shorter_side_px", above=False, hard=None, mild=_SIDE_PX),
 )
 
+# Nothing is measured here: whatever the other pictures of the file show, nobody looked at it.
+FIRST_OF_SEVERAL = "first_of_several"
+FINDING_CODES = frozenset({FIRST_OF_SEVERAL, *(limit.code for limit in LIMITS)})
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -105,7 +109,7 @@ class Quality:
 
 
 def assess(photo: Photo) -> Quality:
-    """Judge a photo by `LIMITS`.
+    """Judge a photo by `LIMITS`, and remark on one that was not the only picture of its file.
 
     Args:
         photo: any size from `images.open_photo`.
@@ -114,7 +118,7 @@ def assess(photo: Photo) -> Quality:
         Its findings and what they rest on.
     """
     measurements = measure(photo)
-    verdicts: dict[str, bool] = {}
+    verdicts = {FIRST_OF_SEVERAL: True} if FIRST_OF_SEVERAL in photo.notes else {}
     for limit in LIMITS:
         value = getattr(measurements, limit.measurement)
         if _beyond(value, limit.hard, limit.above):

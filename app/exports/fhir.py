@@ -91,10 +91,19 @@ def _probabilities(item: Item, device_url: str, issued: str) -> dict:
     prediction = item.case.prediction
     components = [
         {"code": _concept(CLASSES[index]), "valueQuantity": _share(prediction.probabilities[index])}
+        | _if_in_set(item, CODES[index])
         for index in prediction.ranking
     ]
     value = {"component": components}
     return _observation(item, "Calibrated probabilities of eight diagnoses", value, device_url, issued)
+
+
+def _if_in_set(item: Item, code: str) -> dict:
+    """A remark on a diagnosis's probability. As a coded conclusion, a record would hold what is only not excluded."""
+    if code not in item.case.prediction.prediction_set:
+        return {}
+    coverage = f"{item.case.calibration.set_coverage:.0%}"
+    return {"interpretation": [{"text": f"In the prediction set at {coverage} coverage: not excluded, not found"}]}
 
 
 def _malignancy(item: Item, device_url: str, issued: str) -> dict:
@@ -128,28 +137,31 @@ def _observation(item: Item, code: str, value: dict, device_url: str, issued: st
         "code": {"text": code},
         "issued": issued,
         "device": {"reference": device_url},
-        "note": [{"text": f"{NOTICE} Photo: {item.case.name}. {_remarks(item.case.advice)}"}],
+        "note": [{"text": f"{NOTICE} {_photo(item)} {_remarks(item.case.advice)}"}],
     } | (_NO_VALUE if item.case.cannot_be_judged else value)
 
 
 def _report(item: Item, results: Sequence[str], issued: str) -> dict:
-    report = {
+    """The report in words alone: a coded conclusion would stand in a record as if the photo had shown it."""
+    advice, calibration = item.case.advice, item.case.calibration
+    told = [NOTICE, _photo(item), _advised(advice), _remarks(advice)]
+    if advice.level is not Level.CANNOT_JUDGE:
+        in_set = ", ".join(item.case.prediction.prediction_set) or "empty"
+        told.append(f"Prediction set at {calibration.set_coverage:.0%} coverage: {in_set}.")
+    return {
         "resourceType": "DiagnosticReport",
         "meta": _BY_MACHINE,
         "status": "preliminary",
         "code": {"text": "Classification of a skin lesion's photo by a model"},
         "issued": issued,
         "result": [{"reference": url} for url in results],
+        "conclusion": " ".join(told),
     }
-    advice, calibration = item.case.advice, item.case.calibration
-    told = [NOTICE, _advised(advice), _remarks(advice)]
-    if advice.level is Level.CANNOT_JUDGE:  # a code would stand in a record as if the photo had shown it
-        return report | {"conclusion": " ".join(told)}
-    in_set = item.case.prediction.prediction_set
-    told.append(f"Prediction set at {calibration.set_coverage:.0%} coverage: {', '.join(in_set) or 'empty'}.")
-    report |= {"conclusion": " ".join(told)}
-    codes = [_concept(CLASSES[CODES.index(code)]) for code in in_set]
-    return report | ({"conclusionCode": codes} if codes else {})
+
+
+def _photo(item: Item) -> str:
+    """Which photo it is. The number tells apart what a phone calls image.jpg each time."""
+    return f"Photo {item.number}: {item.case.name}."
 
 
 def _advised(advice: Advice) -> str:

@@ -2,15 +2,15 @@
 
 import csv
 import io
-import itertools
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from app.case_rows import Item, actual
+from app.results import shown_score
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES
-from model_store.prediction import malignancy_score
 
 COLUMNS = ("image", *CODES, "UNK")  # ISIC 2019, task 1
 NOTICE = "AI estimate, not a diagnosis. A doctor makes the diagnosis."
@@ -21,7 +21,7 @@ _FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 def isic_csv(items: Sequence[Item]) -> str:
     """The official ISIC 2019 columns, a row a photo: its name without the ending, and the calibrated probabilities.
 
-    UNK is 0, since the model cannot give it. Names are made unique by a number, and none is empty or a formula.
+    UNK is 0, since the model cannot give it. Names are made unique by the row's number, and none is empty or a formula.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -37,15 +37,16 @@ def json_text(items: Sequence[Item], failures: Sequence[tuple[str, str]], bundle
         "notice": NOTICE,
         "model": {"name": bundle.name, "version": bundle.version, "id": bundle.id},
         "classes": [{"code": c.code, "icd10": c.icd10, "icdo3": c.icdo3, "group": c.group.value} for c in CLASSES],
-        "photos": [_photo(item) for item in items],
+        "photos": [_photo(item, bundle) for item in items],
         "failures": [{"name": name, "code": code} for name, code in failures],
     }
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
-def _photo(item: Item) -> dict:
+def _photo(item: Item, bundle: Bundle) -> dict:
     case, prediction = item.case, item.case.prediction
     return {
+        "number": item.number,
         "name": case.name,
         "source": prediction.source,
         "source_said_by_sender": bool(case.said_source),
@@ -54,7 +55,7 @@ def _photo(item: Item) -> dict:
         "prediction_set": list(prediction.prediction_set),
         "prediction_set_coverage": case.calibration.set_coverage,
         "risks": {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk},
-        "malignancy_score": malignancy_score(prediction.malignancy, case.calibration),
+        "malignancy_score": shown_score(prediction, case.calibration, bundle),
         "operating_points": [
             {
                 "name": point.name,
@@ -74,10 +75,20 @@ def _photo(item: Item) -> dict:
 
 
 def _unique_names(items: Sequence[Item]) -> list[str]:
-    names: list[str] = []
-    for item in items:
-        stem = PurePosixPath(item.case.name).stem.strip() or "photo"
-        first = f"_{stem[1:]}" if stem.startswith(_FORMULA) else stem
-        numbered = (f"{first} ({number})" for number in itertools.count(2))
-        names.append(next(name for name in itertools.chain([first], numbered) if name not in names))
-    return names
+    """A name each, in any order of the rows the same: where several share one, each has its row's number behind it."""
+    stems = [_stem(item.case.name) for item in items]
+    taken = Counter(stems)
+    return [_numbered(stem, item.number, taken) for stem, item in zip(stems, items, strict=True)]
+
+
+def _stem(name: str) -> str:
+    stem = PurePosixPath(name).stem.strip() or "photo"
+    return f"_{stem[1:]}" if stem.startswith(_FORMULA) else stem
+
+
+def _numbered(stem: str, number: int, taken: Counter[str]) -> str:
+    """The stem itself where it is no other photo's, or else with the number behind it until it is none."""
+    name = stem
+    while taken[name] > (name == stem):
+        name += f" ({number})"
+    return name

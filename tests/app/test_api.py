@@ -15,7 +15,7 @@ from werkzeug.test import encode_multipart
 
 from app import api
 from model_store.classes import CODES
-from tests.app.conftest import STRANGE, URGENT, WATCH, encode
+from tests.app.conftest import STRANGE, URGENT, WATCH, encode, send
 
 
 def post(
@@ -35,8 +35,20 @@ def post(
 
 
 def schema(client, name: str) -> Draft202012Validator:
+    """What the site publishes, but strict: no field more. Only a problem has its details beside."""
     document = client.get("/api/v1/openapi.json").json
+    for published, content in document["components"]["schemas"].items():
+        if published != "Problem":
+            close(content)
     return Draft202012Validator({**document, "$ref": f"#/components/schemas/{name}"})
+
+
+def close(content) -> None:
+    """Allow only the properties that are named, in every object of a published schema."""
+    for inner in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        close(inner)
+    if isinstance(content, dict) and content.get("type") == "object":
+        content["additionalProperties"] = False
 
 
 def test_one_photo_gets_a_preliminary_answer_marked_as_made_by_artificial_intelligence(make_app, photo):
@@ -78,6 +90,20 @@ def test_a_photo_that_cannot_be_judged_is_an_answer_without_a_prediction(make_ap
     assert answer.json["advice"]["level"] == "cannot_judge"
     assert answer.json["advice"]["reasons"] == ["out_of_distribution"]
     assert answer.json["quality"]["accepted"] is False
+
+
+@pytest.mark.parametrize(("answering", "level"), [(WATCH, "cannot_judge"), (URGENT, "urgent")])
+def test_a_file_of_several_pictures_calms_nobody_by_its_first_one(make_app, draw_photo, answering, level):
+    client = make_app(answering=answering).test_client()
+    several = encode(draw_photo(), "WEBP", save_all=True, append_images=[draw_photo(seed=1)], lossless=True)
+    answer = post(client, several)
+    schema(client, "Answer").validate(answer.json)
+    assert answer.json["advice"]["level"] == level
+    assert answer.json["advice"]["reasons"] == ["first_of_several"]
+    (finding,) = answer.json["quality"]["findings"]
+    assert (finding["code"], finding["mild"]) == ("first_of_several", True)
+    assert "Only the first one was looked at: send the others one by one." in finding["text"]
+    assert finding["text"] in send(client, several).text
 
 
 def test_of_several_photos_each_gets_its_answer_or_its_problem(make_app, photo):
@@ -128,6 +154,7 @@ def test_a_mistake_is_told_as_a_problem(make_app, photos, fields, path, status, 
 def test_who_sends_too_many_photos_is_told_how_many_there_may_be(make_app, path, limit):
     answer = post(make_app(answering=WATCH).test_client(), *[b"a"] * (limit + 1), path=path)
     assert answer.json["limit"] == limit
+    assert f"more photos than it may (at most {limit}), so none of them was looked at." in answer.json["detail"]
 
 
 def test_a_problem_comes_in_the_language_of_the_client(make_app):
@@ -165,6 +192,23 @@ def test_the_description_is_valid_and_needs_no_token(guarded, client):
         validate(document)
         assert document["openapi"].startswith("3.1")
         assert ("securitySchemes" in document["components"]) is secured
+
+
+def test_who_validates_by_the_description_gets_past_a_later_version_s_fields(make_app, photo):
+    client = make_app(answering=URGENT).test_client()
+    document = client.get("/api/v1/openapi.json").json
+    published = Draft202012Validator({**document, "$ref": "#/components/schemas/Answers"})
+    content = post(client, photo, b"no photo", path="/api/v1/answers").json
+    answer = content["answers"][0]["answer"]
+    ranking = answer["prediction"]["ranking"]
+    later = [content, *content["answers"], answer, answer["model"], answer["prediction"], ranking[0]]
+    for place in later:
+        place["field_of_1_1"] = 1
+    content["schema_version"] = answer["schema_version"] = "1.1"
+    published.validate(content)
+    assert not schema(client, "Answers").is_valid(content)
+    for breaking in ("2.0", "1.0.1", "11.0", "1"):
+        assert not published.is_valid({**content, "schema_version": breaking})
 
 
 def test_the_description_can_be_read_as_a_page_without_any_script(client):

@@ -21,7 +21,7 @@ from app.advice import Level
 from app.case_rows import Item
 from app.exports import pdf, tables
 from app.i18n import LANGUAGES
-from model_store.classes import CODES
+from model_store.classes import CLASSES, CODES
 from model_store.classifier import Classifier
 from model_store.errors import EngineError
 from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, logits, send, token
@@ -116,8 +116,8 @@ def test_files_without_an_answer_are_listed_with_their_reason_and_never_dropped(
 def test_photos_beyond_the_limit_of_a_form_are_listed(make_client, photos, monkeypatch):
     monkeypatch.setattr(clinician, "PLAIN_LIMIT", 2)
     page = text_of(send_files(make_client(), photos).text)
-    assert "ISIC_2.jpg : One photo too many" in page
-    assert "ISIC_3.jpg : One photo too many" in page
+    assert "ISIC_2.jpg : Too many photos at once" in page
+    assert "ISIC_3.jpg : Too many photos at once" in page
 
 
 def test_photos_that_a_form_has_no_time_left_for_are_listed(make_client, photos, monkeypatch):
@@ -556,22 +556,45 @@ def test_the_isic_table_has_the_official_columns_and_calibrated_probabilities(ti
         assert sum(float(row[code]) for code in (*CODES, "UNK")) == pytest.approx(1, abs=1e-6)
 
 
-def test_photos_of_one_name_keep_apart_in_the_table(make_client, photos):
-    client = make_client()
-    carried = series(client, {"a/x.jpg": photos["ISIC_0.jpg"], "b/x.jpg": photos["ISIC_1.jpg"]})
-    assert [line.split(",")[0] for line in post(client, f"{URL}/export/csv", *carried).text.splitlines()[1:]] == [
-        "x",
-        "x (2)",
+def test_photos_of_one_name_keep_apart_by_their_row_s_number_in_whatever_order(tiny_client, photos):
+    files = {"a/x.jpg": photos["ISIC_0.jpg"], "y.jpg": photos["ISIC_1.jpg"], "b/x.jpg": photos["ISIC_2.jpg"]}
+    carried = series(tiny_client, files)
+    fields = [(name, value) for name in ("number", "case") for n, value in carried[:6] if n == name]
+    turned = [*reversed(fields[:3]), *reversed(fields[3:])]
+    tables_of = [
+        csv.DictReader(io.StringIO(post(tiny_client, f"{URL}/export/csv", *sent).text)) for sent in (fields, turned)
     ]
+    told, told_turned = ({row["image"]: row["MEL"] for row in table} for table in tables_of)
+    assert list(told) == ["x (1)", "y", "x (3)"]
+    assert told == told_turned
+
+
+def test_every_file_and_the_opened_photo_give_the_photo_s_number_beside_its_name(make_client, photos):
+    client = make_client()
+    carried = series(client, {"a/image.jpg": photos["ISIC_0.jpg"], "b/image.jpg": photos["ISIC_1.jpg"]})
+    second = [("number", "2"), *[[one for one in carried if one[0] == name][1] for name in ("case", "detail")]]
+    told = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    assert [(photo["number"], photo["name"]) for photo in told] == [(1, "image.jpg"), (2, "image.jpg")]
+    content = json.loads(post(client, f"{URL}/export/fhir", *second).text)
+    device, *others = [entry["resource"] for entry in content["entry"]]
+    said = [one.get("conclusion") or one["note"][0]["text"] for one in others]
+    assert len(said) == 3
+    assert all("Photo 2: image.jpg." in text for text in said)
+    page = post(client, f"{URL}/open", *second).text
+    assert re.findall(r"<(?:h1|title)>([^<]+)</", page)[-1] == "2. image.jpg"
+    assert 'name="number" value="2"' in page
+    assert "2. image.jpg" in pdf_text(post(client, f"{URL}/lesion.pdf", *second).data)
+    row = send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}, f"{URL}/photo", number="7").text
+    assert 'name="number" value="7"' in re.search(r'<form class="open".*?</form>', row, re.DOTALL).group()
 
 
 @pytest.mark.parametrize(
     ("sent", "listed"),
     [
-        (["x.jpg", "x.png", "x (2).jpg"], ["x", "x (2)", "x (2) (2)"]),
-        (["x (2).jpg", "x.jpg", "x.png"], ["x (2)", "x", "x (3)"]),
-        (["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", " =1.jpg"], ["_1+1", "_1", "_1 (2)", "_a", "_1 (3)"]),
-        (["\uff1d1.jpg", "\t=1.jpg", "\u200b=1.jpg", "\u202egpj.jpg"], ["_1", "_1 (2)", "_1 (3)", "gpj"]),
+        (["x.jpg", "x.png", "x (2).jpg"], ["x (1)", "x (2) (2)", "x (2)"]),
+        (["x (2).jpg", "x.jpg", "x.png"], ["x (2)", "x (2) (2)", "x (3)"]),
+        (["=1+1.jpg", "+1.jpg", "-1.jpg", "@a.jpg", " =1.jpg"], ["_1+1", "_1 (2)", "_1 (3)", "_a", "_1 (5)"]),
+        (["\uff1d1.jpg", "\t=1.jpg", "\u200b=1.jpg", "\u202egpj.jpg"], ["_1 (1)", "_1 (2)", "_1 (3)", "gpj"]),
         (['a,"b"\n.jpg', "меланома қол.jpg", "皮肤.jpg", ".jpg"], ['a,"b"', "меланома қол", "皮肤", ".jpg"]),
         (["a/", " .jpg"], ["a", "photo"]),
     ],
@@ -581,7 +604,7 @@ def test_a_name_in_the_table_is_no_formula_and_no_other_photo_s(make_client, pho
     (sealed,) = [value for name, value in series(client, {"a.jpg": photos["ISIC_0.jpg"]}) if name == "case"]
     with client.application.test_request_context("/en/"):
         case = cases.unseal(sealed)
-        items = [Item(k, dataclasses.replace(case, name=cases.tidy(name)), None) for k, name in enumerate(sent)]
+        items = [Item(k, dataclasses.replace(case, name=cases.tidy(name)), None) for k, name in enumerate(sent, 1)]
         rows = list(csv.DictReader(io.StringIO(tables.isic_csv(items))))
         assert [row["image"] for row in rows] == listed
         # A letter that the font lacks is no reason to give no file.
@@ -624,8 +647,22 @@ def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_m
             assert "not a diagnosis" in resource["conclusion"]
             advised = "Advice: urgent. A doctor should see the spot within 14 days. Remarks: none."
             assert advised in resource["conclusion"]
-            codes = [one["code"] for concept in resource["conclusionCode"] for one in concept["coding"]]
-            assert {"C43", "8720/3"} <= {*codes}
+
+
+@pytest.mark.parametrize("answering", [URGENT, WATCH, logits(NV=6, MEL=4)], ids=["urgent", "calm", "not sure"])
+def test_a_diagnosis_that_is_only_not_excluded_stands_in_no_record_as_found(make_client, photos, answering):
+    client = make_client(answering=answering)
+    carried = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    (told,) = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
+    assert FhirR4Bundle(content, strict=True).as_json() == content
+    _device, ranked, _malignancy, report = [entry["resource"] for entry in content["entry"]]
+    assert "conclusionCode" not in report
+    remarked = [one["code"]["coding"][0]["code"] for one in ranked["component"] if "interpretation" in one]
+    icd_10 = {one.code: one.icd10.removesuffix(".-") for one in CLASSES}
+    assert remarked == [icd_10[code] for code in told["ranking"] if code in told["prediction_set"]] != []
+    remarks = {one["interpretation"][0]["text"] for one in ranked["component"] if "interpretation" in one}
+    assert remarks == {"In the prediction set at 95% coverage: not excluded, not found"}
 
 
 def pdf_text(data: bytes) -> str:
@@ -666,7 +703,6 @@ def test_the_clinician_is_told_of_the_same_photos_as_the_patient_that_they_canno
     (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
     assert (told in report["conclusion"]) is cannot
     assert ("a doctor should see the spot within 14 days" in report["conclusion"]) is (answering == STRANGE_URGENT)
-    assert ("conclusionCode" in report) is not cannot
 
 
 def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_client, photos):
@@ -685,9 +721,27 @@ def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_cl
     (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
     assert "Advice: cannot_judge. This photo cannot be judged" in report["conclusion"]
     assert "Remarks: unsure." in report["conclusion"]
-    assert "conclusionCode" not in report
     hidden = post(client, URL, *carried, ("own_first", "1")).text  # it would tell that no threshold is reached
     assert remark not in hidden
+
+
+@pytest.mark.parametrize(("answering", "judged"), [(STRANGE_URGENT, False), (URGENT, True)])
+def test_on_paper_a_photo_that_cannot_be_judged_has_reasons_and_no_diagnosis(make_client, photos, answering, judged):
+    client = make_client(answering=answering)
+    carried = series(client, {"wall.jpg": photos["ISIC_0.jpg"]})
+    for path in ("export/pdf", "lesion.pdf"):
+        told = " ".join(pdf_text(post(client, f"{URL}/{path}", *carried).data).split())
+        words = ("%", "MEL", "Melanoma", "Malignancy", "Prediction set", "reached")
+        assert {word for word in words if word.lower() in told.lower()} == (set(words) if judged else set()), path
+        assert ("The photo is unlike the spots that the model has learned from." in told) is not judged
+        assert ("If it shows a spot on skin, show the spot to a doctor within 2 weeks." in told) is not judged
+        assert "1. wall.jpg" in told
+
+
+def test_beside_the_isic_table_s_button_stands_what_it_cannot_say(client):
+    page = client.get(URL).text
+    assert "photos that cannot be judged" in page[page.index('class="exports"') :]
+    assert "marks them as cannot_be_judged" in page[page.index('class="exports"') :]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

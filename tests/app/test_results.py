@@ -1,6 +1,7 @@
 """What the result page says beside the advice: how the photo was taken, where the spot is, the score, the remarks."""
 
 import io
+import json
 import re
 import time
 
@@ -11,6 +12,10 @@ from app.advice import Level
 from app.i18n import LANGUAGES
 from app.sites import SITES
 from tests.app.conftest import SOON, URGENT, WATCH, evidence_of, logits, send, token
+from tests.app.test_api import post as ask_api
+from tests.app.test_api import schema
+from tests.app.test_clinician import URL, series
+from tests.app.test_clinician import post as post_form
 from tests.app.test_patient import answer_of, ask_again, text_of, with_report
 
 
@@ -138,6 +143,17 @@ def test_a_score_that_too_few_photos_of_that_kind_had_gives_way_to_the_probabili
     assert "Malignancy score" not in page
     assert re.search(r"Summed probability of skin cancer and of what can become it: > 99%|it: \d\d%", page)
     assert "fewer than 20 test photos taken this way had it" in page
+
+
+@pytest.mark.parametrize(("n", "score"), [(20, 10), (19, None)])
+def test_programs_get_a_score_only_where_the_page_shows_one(make_app, photo, n, score):
+    client = with_report(make_app, URGENT, {"dermoscopy": by_score(10, n, 9)})
+    assert ("Malignancy score" in text_of(send(client, photo).text)) is (score is not None)
+    answer = ask_api(client, photo)
+    schema(client, "Answer").validate(answer.json)
+    assert answer.json["prediction"]["malignancy_score"] == score
+    file = post_form(client, f"{URL}/export/json", *series(client, {"a.jpg": photo}))
+    assert json.loads(file.text)["photos"][0]["malignancy_score"] == score
 
 
 def test_of_a_score_that_no_cancer_had_no_count_is_told(make_app, photo):

@@ -17,7 +17,7 @@ def test_every_level_has_its_words():
 
 
 def test_every_finding_has_its_words_and_no_words_are_left_over():
-    assert wording.ISSUES.keys() == {limit.code for limit in quality.LIMITS} | {OUT_OF_DISTRIBUTION, UNSURE}
+    assert wording.ISSUES.keys() == quality.FINDING_CODES | {OUT_OF_DISTRIBUTION, UNSURE}
 
 
 @pytest.mark.parametrize(

@@ -301,7 +301,9 @@ def test_a_later_photo_gets_a_number_and_a_place_of_its_own_whatever_failed_befo
     send_series(window, sent=files[::-1])  # the letter comes first
     page = window.page
     # As an older page numbered the rows: the failed file left a gap, which the next language keeps.
-    page.locator("#rows tr").last.locator('input[name="number"]').evaluate("field => { field.value = 5; }")
+    page.locator("#rows tr").last.locator('input[name="number"][form="cases"]').evaluate(
+        "field => { field.value = 5; }"
+    )
     page.locator(".languages").get_by_role("link", name="Қазақша").click()
     page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
     page.locator("#photos").evaluate("form => { form.dataset.limit = 5; }")

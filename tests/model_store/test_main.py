@@ -86,6 +86,17 @@ def test_a_source_that_is_said_decides_whose_calibration_every_photo_gets(folder
     assert [float(by_name["ISIC_0000002"][code]) for code in CODES] == pytest.approx(expected, abs=1e-6)
 
 
+def test_a_file_of_several_pictures_gets_the_row_of_its_first(tiny_bundle, tmp_path, draw_photo):
+    first, other = draw_photo(seed=5), draw_photo(seed=6)
+    first.save(tmp_path / "several.webp", save_all=True, append_images=[other], lossless=True)
+    first.save(tmp_path / "single.webp", lossless=True)
+    photos = [tmp_path / "several.webp", tmp_path / "single.webp"]
+    assert predict(tiny_bundle, tmp_path / "out.csv", *photos, "--details") == 0
+    several, single = ({**row, "image": ""} for row in rows(tmp_path / "out.csv"))
+    assert several == single
+    assert several["refusal"] == ""
+
+
 def test_details_say_which_photo_is_refused_and_why(folder, tiny_bundle, tmp_path):
     Image.new("RGB", (300, 300)).save(folder / "ISIC_0000004.png")
     assert predict(tiny_bundle, tmp_path / "out.csv", folder, "--details") == 0

@@ -8,7 +8,7 @@ from sklearn.datasets import load_sample_image
 from model_store.classifier import refusal
 from model_store.images import Photo
 from model_store.prediction import Evidence, interpret
-from model_store.quality import LIMITS, Measurements, assess, measure
+from model_store.quality import FIRST_OF_SEVERAL, LIMITS, Finding, Measurements, assess, measure
 from tests.conftest import draw_lesion
 
 
@@ -115,6 +115,14 @@ def test_hard_findings_come_first_and_a_code_comes_once():
     findings = assess(Photo(np.asarray(lesion))).findings
     assert [finding.mild for finding in findings] == sorted(finding.mild for finding in findings)
     assert len({finding.code for finding in findings}) == len(findings) >= 2
+
+
+def test_a_photo_that_is_the_first_of_several_is_remarked_on_and_not_refused():
+    lesion = np.asarray(draw_lesion())
+    assert assess(Photo(lesion, ("rotated", "first_of_several"))).findings == (Finding(FIRST_OF_SEVERAL, mild=True),)
+    assert assess(Photo(lesion, ("rotated", "first_of_several"))).refusal == ""
+    useless = assess(Photo(np.asarray(darkened(draw_lesion(), 0.1)), ("first_of_several",)))
+    assert (useless.refusal, useless.findings[-1].code) == ("too_dark", FIRST_OF_SEVERAL)
 
 
 def test_a_mild_limit_is_reached_before_its_hard_one():
