@@ -151,7 +151,7 @@ async function read(file) {
     const content = JSON.parse(await file.text());
     if (content.format !== FORMAT) throw new Error("another format");
     return await Promise.all(content.photos.map(async ({ spot, date, picture }) => {
-      if (typeof spot !== "string" || !spot || spot.length > 80) throw new Error("no name");
+      if (typeof spot !== "string" || spot.length > 80) throw new Error("no name"); // an early one may be empty
       if (!/^\d{4}-\d\d-\d\d$/.test(date) || Number.isNaN(Date.parse(date))) throw new Error("no day");
       return { spot, date, picture: await spots.redraw(asBlob(picture)) };
     }));
