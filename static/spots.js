@@ -32,6 +32,7 @@ const spots = {
   all: () => spots.run("readonly", (store) => store.getAll()),
   // Adds all or, where the device is too full for one, none.
   add(...photos) {
+    navigator.storage?.persist?.(); // or the browser may delete them as it likes
     return spots.run("readwrite", (store) => photos.map((photo) => store.add(photo)));
   },
   remove: (id) => spots.run("readwrite", (store) => store.delete(id)),

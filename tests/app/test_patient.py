@@ -144,6 +144,11 @@ def test_the_heading_is_the_advice_with_a_word_and_a_picture_beside_the_colour(a
     assert re.search(r"<(path|rect|circle)", label)
 
 
+@pytest.mark.parametrize("path", ["/en/compare", "/en/privacy"])
+def test_nobody_is_promised_that_a_browser_keeps_photos_for_ever(client, path):
+    assert "The browser itself may delete them" in text_of(client.get(path).text)
+
+
 def test_the_focus_goes_to_the_advice_which_is_announced(answer):
     assert re.search(r'role="status">.*?<h1 tabindex="-1" autofocus>', answer.text, re.DOTALL)
 

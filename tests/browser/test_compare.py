@@ -126,6 +126,13 @@ def test_a_spot_needs_a_name_but_a_file_from_when_it_did_not_still_opens(window,
     assert page.evaluate("spots.all().then(all => all.map(({spot}) => spot))") == ["back", ""]
 
 
+def test_the_browser_is_asked_to_keep_the_photos_for_good(window, photo_file):
+    page = window.page
+    page.evaluate("StorageManager.prototype.persist = () => { window.asked = true; return Promise.resolve(true); }")
+    keep(page, photo_file, "back", "2026-09-20")
+    assert page.evaluate("window.asked") is True
+
+
 def test_one_photo_is_deleted_only_after_a_question(window, photo_file):
     page = window.page
     keep(page, photo_file, "back", "2026-09-20")
