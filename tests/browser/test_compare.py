@@ -176,14 +176,19 @@ def test_the_photo_of_an_answer_is_kept_only_when_asked_for(visit, send_photo):
     page = window.page
     page.locator("#keep").wait_for()  # the answer's scripts come after the answer
     assert page.evaluate("spots.all().then(all => all.length)") == 0
+    today = page.evaluate("spots.day(new Date())")
+    assert page.locator("#keep-date").input_value() == page.locator("#keep-date").get_attribute("max") == today
     page.locator("#keep-name").fill("   ")
     assert page.locator("#keep-form").evaluate("form => form.checkValidity()") is False
     page.locator("#keep-name").fill("left forearm")
+    page.locator("#keep-date").fill("2025-11-20")
     page.locator("#keep-form button").click()
     page.locator("#keep-state").get_by_text("The photo is kept in this browser.").wait_for()
+    page.wait_for_function("() => document.activeElement.id == 'keep-state'")  # not lost with the form that is hidden
     window.open("/en/compare")
     page.locator("#pair").wait_for()
     assert page.locator("#spot").input_value() == "left forearm"
+    assert page.evaluate("spots.all().then(all => all.map(({date}) => date))") == ["2025-11-20"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
