@@ -144,6 +144,17 @@ def test_the_answer_does_not_scroll_sideways_on_the_narrowest_phone(visit, send_
     assert phone.overflow_px() == 0
 
 
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_reading_about_a_diagnosis_does_not_cost_the_answer(visit, send_photo, javascript):
+    phone = visit(javascript=javascript)
+    send_photo(phone)
+    with phone.page.context.expect_page() as opened:
+        phone.page.locator(".top-name a").click()
+    opened.value.locator("h1").wait_for()
+    assert "/en/conditions/" in opened.value.url
+    assert phone.page.locator("article.answer").is_visible()
+
+
 def test_nothing_of_the_answer_is_left_in_the_browser_but_a_session_cookie(visit, send_photo):
     phone = visit()
     send_photo(phone)
