@@ -135,10 +135,12 @@ function asBlob(url) {
   return new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))], { type: "image/jpeg" });
 }
 
+async function asRow({ spot, date, picture }) {
+  return { spot, date, picture: await asDataUrl(picture) };
+}
+
 byId("save").addEventListener("click", () => attempt(async () => {
-  const rows = await Promise.all(
-    photos.map(async ({ spot, date, picture }) => ({ spot, date, picture: await asDataUrl(picture) })),
-  );
+  const rows = await Promise.all(photos.map(asRow));
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([JSON.stringify({ format: FORMAT, photos: rows })], { type: "application/json" }));
   link.download = `skin-photos-${spots.day(new Date())}.json`;
@@ -151,13 +153,23 @@ async function read(file) {
     const content = JSON.parse(await file.text());
     if (content.format !== FORMAT) throw new Error("another format");
     return await Promise.all(content.photos.map(async ({ spot, date, picture }) => {
-      if (typeof spot !== "string" || !spot || spot.length > 80) throw new Error("no name");
+      if (typeof spot !== "string" || spot.length > 80) throw new Error("no name"); // an early one may be empty
       if (!/^\d{4}-\d\d-\d\d$/.test(date) || Number.isNaN(Date.parse(date))) throw new Error("no day");
-      return { spot, date, picture: await spots.redraw(asBlob(picture)) };
+      const blob = asBlob(picture);
+      (await createImageBitmap(blob)).close();
+      return { spot, date, picture: blob }; // not drawn anew: each time would lose detail
     }));
   } catch {
     throw new NotUsable("NotOurs");
   }
+}
+
+// Those that are not kept yet: a photo beside itself would read as a spot that does not change.
+async function withoutDuplicates(added) {
+  const keys = (some) => Promise.all(some.map(async (photo) => JSON.stringify(await asRow(photo))));
+  const kept = new Set(await keys(await spots.all()));
+  const found = await keys(added);
+  return added.filter((_, place) => !kept.has(found[place]) && found.indexOf(found[place]) === place);
 }
 
 byId("load").addEventListener("change", () => attempt(async () => {
@@ -165,7 +177,7 @@ byId("load").addEventListener("change", () => attempt(async () => {
   if (!file) return false;
   byId("load").value = "";
   const added = await read(file);
-  for (const photo of added) await spots.add(photo);
+  await spots.add(...(await withoutDuplicates(added)));
   await refresh(added.at(-1)?.spot);
 }, "Loaded"));
 

@@ -14,14 +14,17 @@ const keep = document.getElementById("keep"); // on the answer's page only
 if (keep) {
   keep.hidden = false;
   const form = document.getElementById("keep-form");
+  const date = document.getElementById("keep-date");
+  date.value = date.max = spots.day(new Date());
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const state = document.getElementById("keep-state");
     try {
       const picture = await spots.redraw(document.querySelector(".seen img"));
-      await spots.add({ spot: document.getElementById("keep-name").value.trim(), date: spots.day(new Date()), picture });
+      await spots.add({ spot: document.getElementById("keep-name").value.trim(), date: date.value, picture });
       state.textContent = keep.dataset.textKept;
       form.hidden = true;
+      state.focus(); // a button that is hidden loses the focus to nowhere
     } catch {
       state.textContent = keep.dataset.textNotKept;
     }

@@ -30,7 +30,11 @@ const spots = {
 
   // A photo is {id, spot, date, picture}: a name, a day as 2026-11-30, and a JPEG as a Blob.
   all: () => spots.run("readonly", (store) => store.getAll()),
-  add: (photo) => spots.run("readwrite", (store) => store.add(photo)),
+  // Adds all or, where the device is too full for one, none.
+  add(...photos) {
+    navigator.storage?.persist?.(); // or the browser may delete them as it likes
+    return spots.run("readwrite", (store) => photos.map((photo) => store.add(photo)));
+  },
   remove: (id) => spots.run("readwrite", (store) => store.delete(id)),
   removeAll: () => spots.run("readwrite", (store) => store.clear()),
 

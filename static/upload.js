@@ -262,6 +262,16 @@ function fail() {
   submitButton.focus({ preventScroll: true });
 }
 
+// A problem that passes is told here: in its page's place the form keeps the photo, which may be in no gallery.
+function tell(html) {
+  const problem = new DOMParser().parseFromString(html, "text/html");
+  const said = [...problem.querySelectorAll("main h1, main p")].filter((part) => !part.querySelector("a"));
+  fail();
+  if (!said.length) return; // the page is a proxy's
+  state.textContent = said.map((part) => part.textContent.trim()).join("\n");
+  state.scrollIntoView({ block: "nearest" });
+}
+
 function show(html) {
   history.pushState(null, "", form.action);
   const answerPath = window.location.pathname;
@@ -303,7 +313,9 @@ form.addEventListener("submit", async (event) => {
   });
   request.addEventListener("load", () => {
     const isPage = request.getResponseHeader("Content-Type")?.startsWith("text/html");
-    isPage ? show(request.responseText) : fail();
+    if (!isPage) fail();
+    else if (request.status === 429 || request.status >= 500) tell(request.responseText);
+    else show(request.responseText);
   });
   request.addEventListener("error", fail);
   request.send(body);

@@ -144,6 +144,23 @@ def test_the_heading_is_the_advice_with_a_word_and_a_picture_beside_the_colour(a
     assert re.search(r"<(path|rect|circle)", label)
 
 
+def test_links_away_from_an_answer_leave_it_where_it_is(answer):
+    links = re.findall(r'<a (?:class="[^"]*" )?href="([^"#]+)"([^>]*)>', answer.text)
+    assert len(links) > 15
+    staying = {url for url, more in links if more != ' target="_blank" rel="noopener"'}
+    assert staying == {"/en/"}  # to send another photo
+    assert "Links open in a new tab" in text_of(answer.text)
+
+
+def test_other_pages_open_their_links_in_their_own_place(client):
+    assert "_blank" not in client.get("/en/conditions").text
+
+
+@pytest.mark.parametrize("path", ["/en/compare", "/en/privacy"])
+def test_nobody_is_promised_that_a_browser_keeps_photos_for_ever(client, path):
+    assert "The browser itself may delete them" in text_of(client.get(path).text)
+
+
 def test_the_focus_goes_to_the_advice_which_is_announced(answer):
     assert re.search(r'role="status">.*?<h1 tabindex="-1" autofocus>', answer.text, re.DOTALL)
 

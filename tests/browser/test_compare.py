@@ -22,6 +22,12 @@ def said(page, text: str) -> None:
     ).wait_for()
 
 
+def save(page, path) -> None:
+    with page.expect_download() as download:
+        page.locator("#save").click()
+    download.value.save_as(path)
+
+
 @pytest.fixture
 def window(visit):
     opened = visit()
@@ -65,10 +71,9 @@ def test_photos_leave_as_a_file_and_come_back_from_it(window, photo_file, tmp_pa
     page = window.page
     keep(page, photo_file, "back", "2026-09-20")
     keep(page, photo_file, "leg", "2026-09-21")
-    with page.expect_download() as download:
-        page.locator("#save").click()
-    download.value.save_as(tmp_path / "photos.json")
-    assert [row["spot"] for row in json.loads((tmp_path / "photos.json").read_text())["photos"]] == ["back", "leg"]
+    save(page, tmp_path / "photos.json")
+    saved = json.loads((tmp_path / "photos.json").read_text())["photos"]
+    assert [row["spot"] for row in saved] == ["back", "leg"]
 
     page.once("dialog", lambda dialog: dialog.accept())
     page.locator("#delete-all").click()
@@ -76,9 +81,56 @@ def test_photos_leave_as_a_file_and_come_back_from_it(window, photo_file, tmp_pa
     assert page.evaluate("spots.all().then(all => all.length)") == 0
     assert page.locator("#pair").is_hidden()
 
+    for _ in range(2):  # whoever adds them again has none twice, to be taken for a spot that does not change
+        page.locator("#compare-state").evaluate("node => { node.textContent = ''; }")
+        page.locator("#load").set_input_files(tmp_path / "photos.json")
+        said(page, "loaded")
+        assert page.evaluate("spots.all().then(all => all.length)") == 2
+    save(page, tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text())["photos"] == saved  # to the byte: no detail was lost
+
+
+def test_of_a_file_that_the_device_has_no_room_for_nothing_is_left_half(window, photo_file, tmp_path):
+    page = window.page
+    keep(page, photo_file, "back", "2026-09-20")
+    keep(page, photo_file, "leg", "2026-09-21")
+    save(page, tmp_path / "photos.json")
+    page.evaluate("spots.removeAll()")
+    page.evaluate(
+        """() => {
+            const add = IDBObjectStore.prototype.add;
+            let room = 1;
+            IDBObjectStore.prototype.add = function (row) {
+                if (room-- === 0) this.transaction.abort();
+                return add.call(this, row);
+            };
+        }"""
+    )
+    page.locator("#load").set_input_files(tmp_path / "photos.json")
+    said(page, "not-kept")
+    assert page.evaluate("spots.all().then(all => all.length)") == 0
+
+
+@pytest.mark.parametrize("name", ["", "   "])
+def test_a_spot_needs_a_name_but_a_file_from_when_it_did_not_still_opens(window, photo_file, tmp_path, name):
+    page = window.page
+    keep(page, photo_file, "back", "2026-09-20")
+    page.locator("#name").fill(name)
+    assert page.locator("#name").evaluate("input => input.checkValidity()") is False
+    save(page, tmp_path / "photos.json")
+    content = json.loads((tmp_path / "photos.json").read_text())
+    content["photos"].append({**content["photos"][0], "spot": name.strip()})
+    (tmp_path / "photos.json").write_text(json.dumps(content))
     page.locator("#load").set_input_files(tmp_path / "photos.json")
     said(page, "loaded")
-    assert page.evaluate("spots.all().then(all => all.length)") == 2
+    assert page.evaluate("spots.all().then(all => all.map(({spot}) => spot))") == ["back", ""]
+
+
+def test_the_browser_is_asked_to_keep_the_photos_for_good(window, photo_file):
+    page = window.page
+    page.evaluate("StorageManager.prototype.persist = () => { window.asked = true; return Promise.resolve(true); }")
+    keep(page, photo_file, "back", "2026-09-20")
+    assert page.evaluate("window.asked") is True
 
 
 def test_one_photo_is_deleted_only_after_a_question(window, photo_file):
@@ -124,12 +176,19 @@ def test_the_photo_of_an_answer_is_kept_only_when_asked_for(visit, send_photo):
     page = window.page
     page.locator("#keep").wait_for()  # the answer's scripts come after the answer
     assert page.evaluate("spots.all().then(all => all.length)") == 0
+    today = page.evaluate("spots.day(new Date())")
+    assert page.locator("#keep-date").input_value() == page.locator("#keep-date").get_attribute("max") == today
+    page.locator("#keep-name").fill("   ")
+    assert page.locator("#keep-form").evaluate("form => form.checkValidity()") is False
     page.locator("#keep-name").fill("left forearm")
+    page.locator("#keep-date").fill("2025-11-20")
     page.locator("#keep-form button").click()
     page.locator("#keep-state").get_by_text("The photo is kept in this browser.").wait_for()
+    page.wait_for_function("() => document.activeElement.id == 'keep-state'")  # not lost with the form that is hidden
     window.open("/en/compare")
     page.locator("#pair").wait_for()
     assert page.locator("#spot").input_value() == "left forearm"
+    assert page.evaluate("spots.all().then(all => all.map(({date}) => date))") == ["2025-11-20"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

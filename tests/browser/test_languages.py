@@ -25,6 +25,7 @@ BROKEN_WORDS = """nodes => nodes.flatMap(node => {
     }
     return broken;
 })"""
+WIDEST_PERCENT = "nodes => nodes.forEach(node => { node.textContent = '> 99\\u00a0%'; })"
 
 
 def assert_reads_well(phone, language: str) -> None:
@@ -59,6 +60,17 @@ def test_the_answer_is_read_in_each_language_without_sending_the_photo_again(vis
             assert_reads_well(phone, language)
         headings.add(phone.page.locator("h1").inner_text())
     assert len(headings) == len(LANGUAGES)
+
+
+def test_the_letter_reads_well_in_each_language_on_the_narrowest_phone(visit, send_photo):
+    phone = visit(width=320, javascript=False)
+    send_photo(phone)
+    phone.page.locator("form.to-letter .main-button").click()
+    for language, name in LANGUAGES.items():
+        phone.page.locator(".languages").get_by_role("button", name=name).click()
+        phone.page.locator(f'html[lang="{language}"] article.letter').wait_for()
+        phone.page.locator(".row-percent").evaluate_all(WIDEST_PERCENT)
+        assert_reads_well(phone, language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

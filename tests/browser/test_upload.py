@@ -68,6 +68,52 @@ def test_a_file_that_is_refused_while_it_is_still_sent_is_explained_all_the_same
     phone.page.get_by_text("The file is too large").first.wait_for()
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_photo_that_was_not_looked_at_stays_in_the_form_to_be_sent_again(visit, photo_file, status):
+    phone = visit()
+    page = phone.page
+    phone.open()
+    problem = page.request.get(phone.origin + "/en/no-such-page").text()
+    answer_with(page, status, problem)
+    page.locator('input[type="file"]').last.set_input_files(photo_file)
+    page.locator("canvas").wait_for()
+    page.locator('[data-crop="smaller"]').click()
+    square = page.evaluate("square")
+    page.locator("#site").select_option("sole")
+    page.locator('button[type="submit"]').click()
+    page.locator('form#upload[aria-busy="false"]').wait_for()
+    heading, happened, *_ = page.locator("#state").inner_text().split("\n")
+    assert f">{heading}</h1>" in problem
+    assert f">{happened}</p>" in problem
+    assert page.locator("#state a").count() == 0  # the way on would lead away from the photo
+    assert page.locator("#state").bounding_box()["y"] >= 0
+    assert page.evaluate("document.activeElement.type") == "submit"
+    assert page.evaluate("square") == square
+    assert page.locator("#site").input_value() == "sole"
+
+    page.unroute("**/result")
+    page.locator('button[type="submit"]').click()
+    page.locator("article.answer").wait_for()
+    phone.complaints.clear()  # the browser's own line about a status of 5xx
+
+
+def test_a_page_of_a_proxy_does_not_take_the_place_of_the_photo_either(visit, photo_file):
+    phone = visit()
+    page = phone.page
+    phone.open()
+    answer_with(page, 502, "<h1>502 Bad Gateway</h1>")
+    page.locator('input[type="file"]').last.set_input_files(photo_file)
+    page.locator("canvas").wait_for()
+    page.locator('button[type="submit"]').click()
+    page.get_by_text(page.locator("form#upload").get_attribute("data-text-broken"), exact=True).wait_for()
+    assert page.locator("canvas").is_visible()
+    phone.complaints.clear()  # the browser's own line about a status of 5xx
+
+
+def answer_with(page, status: int, problem: str) -> None:
+    page.route("**/result", lambda route: route.fulfill(status=status, content_type="text/html", body=problem))
+
+
 @WITH_AND_WITHOUT_JAVASCRIPT
 def test_the_form_sent_without_a_photo_says_what_is_missing(visit, javascript):
     phone = visit(javascript=javascript)
@@ -96,6 +142,17 @@ def test_the_answer_does_not_scroll_sideways_on_the_narrowest_phone(visit, send_
     phone = visit(width=320)
     send_photo(phone)
     assert phone.overflow_px() == 0
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_reading_about_a_diagnosis_does_not_cost_the_answer(visit, send_photo, javascript):
+    phone = visit(javascript=javascript)
+    send_photo(phone)
+    with phone.page.context.expect_page() as opened:
+        phone.page.locator(".top-name a").click()
+    opened.value.locator("h1").wait_for()
+    assert "/en/conditions/" in opened.value.url
+    assert phone.page.locator("article.answer").is_visible()
 
 
 def test_nothing_of_the_answer_is_left_in_the_browser_but_a_session_cookie(visit, send_photo):
