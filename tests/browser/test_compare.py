@@ -128,7 +128,7 @@ def test_a_spot_needs_a_name_but_a_file_from_when_it_did_not_still_opens(window,
 
 def test_the_browser_is_asked_to_keep_the_photos_for_good(window, photo_file):
     page = window.page
-    page.evaluate("StorageManager.prototype.persist = () => { window.asked = true; return Promise.resolve(true); }")
+    page.evaluate("() => { StorageManager.prototype.persist = async () => { window.asked = true; }; }")
     keep(page, photo_file, "back", "2026-09-20")
     assert page.evaluate("window.asked") is True
 
