@@ -265,8 +265,8 @@ def compare_engines(options: argparse.Namespace) -> int:
 
 def predict_photos(options: argparse.Namespace) -> int:
     """Write one CSV row for each usable photo; the file appears complete or not at all."""
-    if options.output.is_dir() or not options.output.resolve().parent.is_dir():
-        print(f"error: {options.output} cannot be written", file=sys.stderr)
+    if reason := _reason_not_to_write(options.output, options.paths):
+        print(f"error: {options.output} {reason}", file=sys.stderr)
         return 2
     classifier = Classifier.load(bundle.find(options.bundle), options.engine, engines.Options(cache=options.cache))
     problems = _Problems()
@@ -280,6 +280,18 @@ def predict_photos(options: argparse.Namespace) -> int:
                 row = [name, *map(float, prediction.probabilities), 0.0]
                 writer.writerow([*row, *(_details(quality, prediction) if options.details else ())])
     return 1 if problems.count else 0
+
+
+def _reason_not_to_write(output: Path, inputs: list[Path]) -> str:
+    """Say why an output is none, before any work: of `--output *.jpg` without the CSV's name, the first is a photo."""
+    target = output.resolve()
+    if target.is_dir() or not target.parent.is_dir():
+        return "cannot be written"
+    if target in (path.resolve() for path in inputs):
+        return "is one of the inputs: it would be overwritten"
+    if target.suffix.lower() in SUFFIXES | OTHER_PICTURES or (target.is_file() and _is_photo(target)):
+        return "is a photo by its name or its content: it would be overwritten"
+    return ""
 
 
 @contextlib.contextmanager

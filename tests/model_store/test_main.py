@@ -279,6 +279,25 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(folder, tiny_bun
     assert capsys.readouterr().err.count("cannot be written") == 3
 
 
+@pytest.mark.parametrize("name", ["ISIC_0000002.jpg", "IM0001", "scan.TIF", "more/a_link.csv", "new.png"])
+def test_no_photo_is_overwritten_by_the_csv(folder, tiny_bundle, tmp_path, capsys, name):
+    """As `predict --output *.jpg` would, where the CSV's name was forgotten."""
+    for other in ("IM0001", "scan.TIF"):
+        shutil.copyfile(folder / "ISIC_0000002.jpg", folder / other)
+    (folder / "more" / "a_link.csv").symlink_to(folder / "IM0001")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert predict(tiny_bundle, folder / name, folder) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_file_that_is_an_input_is_not_overwritten_even_if_it_is_no_photo(tiny_bundle, tmp_path, capsys):
+    (tmp_path / "list.csv").write_text("no photo")
+    assert predict(tiny_bundle, tmp_path / "list.csv", tmp_path / "list.csv") == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert (tmp_path / "list.csv").read_text() == "no photo"
+
+
 def test_a_file_name_that_is_no_text_gets_its_row(tiny_bundle, tmp_path):
     (tmp_path / "odd").mkdir()
     name = os.fsencode(tmp_path / "odd") + b"/\xff\xfe.png"
