@@ -7,12 +7,13 @@ import errno
 import json
 import os
 import re
+import signal
 import stat
 import sys
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -408,5 +409,26 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def _run_as_a_process() -> None:
+    """Run `main` so that Ctrl-C and SIGTERM (of an evicted pod, say) end it in a line and leave no draft."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        _end_stopped(128 + signal.SIGINT)
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGTERM:
+            _end_stopped(end.code)
+        raise
+
+
+def _end_stopped(status: int) -> NoReturn:
+    """End without Python's clean-up: OpenVINO's threads still compute, and abort the process when that meets them."""
+    print("error: stopped before the end", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _run_as_a_process()

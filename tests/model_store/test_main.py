@@ -3,9 +3,11 @@ import errno
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -344,6 +346,27 @@ def test_the_command_runs_as_a_module_and_complains_of_no_good_photo(folder, tin
     assert len(rows(tmp_path / "out.csv")) == 4
     assert run.stdout == ""
     assert str(folder) not in run.stderr
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_stopped_ends_in_a_line_and_leaves_no_draft(
+    tiny_bundle, engine_options, tmp_path, number, status
+):
+    os.mkfifo(tmp_path / "endless.jpg")  # nobody writes to it: whoever reads it waits
+    draft = tmp_path / ".out.csv.partial"
+    command = [sys.executable, "-m", "model_store", "predict", str(tmp_path / "endless.jpg")]
+    command += ["--output", str(tmp_path / "out.csv"), "--bundle", str(tiny_bundle), "--engine", "openvino"]
+    command += ["--cache", str(engine_options.cache)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while not draft.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        complaints = process.stderr.read()
+    assert process.returncode == status
+    assert complaints.splitlines()[-1] == "error: stopped before the end"
+    assert "Traceback" not in complaints
+    assert [path.name for path in tmp_path.iterdir()] == ["endless.jpg"]
 
 
 def test_help_costs_no_tensorflow():
