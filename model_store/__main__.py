@@ -270,8 +270,8 @@ def predict_photos(options: argparse.Namespace) -> int:
         print(f"error: {options.output} {reason}", file=sys.stderr)
         return 2
     classifier = Classifier.load(bundle.find(options.bundle), options.engine, engines.Options(cache=options.cache))
-    problems = _Problems()
     first, step = options.shard
+    problems = _Problems(shard=first)
     photos = _photos(options.paths, problems)[first::step]
     with _written_whole(options.output) as file:
         writer = csv.writer(file)
@@ -313,14 +313,27 @@ def _written_whole(path: Path) -> Iterator[TextIO]:
 
 
 class _Problems:
-    """Names what could not be used, at once and above the progress bar, and counts it."""
+    """Names what could not be used, at once and above the progress bar, and counts it.
 
-    def __init__(self) -> None:
+    Args:
+        shard: the number of this command among those that share an archive.
+    """
+
+    def __init__(self, shard: int = 0) -> None:
         self.count = 0
+        self._shard = shard
 
     def say(self, path: Path, reason: str) -> None:
         self.count += 1
         tqdm.write(f"{path}: {reason}", file=sys.stderr)
+
+    def say_once(self, path: Path, reason: str) -> None:
+        """Say what every command finds in the archive, whichever photos are its own: the first one does.
+
+        What cannot be read is not said so: it may be this machine's disk, and moves photos between the shares.
+        """
+        if self._shard == 0:
+            self.say(path, reason)
 
 
 def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
@@ -330,7 +343,7 @@ def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
     for file in sorted(found, key=lambda file: (_name(file), str(file))):
         other = photos.setdefault(_name(file), file)
         if os.path.realpath(other) != os.path.realpath(file):
-            problems.say(file, f"another photo has this name: {other}")
+            problems.say_once(file, f"another photo has this name: {other}")
     return list(photos.values())
 
 
@@ -346,11 +359,13 @@ def _photos_inside(folder: Path, problems: _Problems) -> list[Path]:
             if _is_photo(file):
                 photos.append(file)
             elif file.suffix.lower() in OTHER_PICTURES:
-                problems.say(file, "unsupported_format")
-        except OSError as error:  # a link to nowhere, or a file of somebody else's
+                problems.say_once(file, "unsupported_format")
+        except FileNotFoundError as error:  # a link to nowhere
+            problems.say_once(file, error.strerror)
+        except OSError as error:  # a file of somebody else's
             problems.say(file, error.strerror or "cannot be read")
     if not photos and problems.count == before:
-        problems.say(folder, "no photo in this folder")
+        problems.say_once(folder, "no photo in this folder")
     return photos
 
 
@@ -358,7 +373,7 @@ def _files_inside(folder: Path, problems: _Problems) -> Iterator[Path]:
     """Search a folder to its depth, and say where that was not possible: photos may lie there."""
     for place, folders, files in os.walk(folder, onerror=lambda error: problems.say(error.filename, error.strerror)):
         for linked in filter(Path.is_symlink, (Path(place, name) for name in folders)):
-            problems.say(linked, "a link to a folder is not followed: name the folder itself")
+            problems.say_once(linked, "a link to a folder is not followed: name the folder itself")
         yield from (Path(place, name) for name in files)
 
 

@@ -383,6 +383,38 @@ def test_shards_share_an_archive_without_gap_or_overlap(folder, tiny_bundle, tmp
     assert names == [["ISIC_0000001", "a.b"], ["ISIC_0000002"], ["ISIC_0000003"]]
 
 
+def test_of_commands_that_share_an_archive_one_fails_for_what_all_find_there(folder, tiny_bundle, tmp_path, capsys):
+    """Else each part of a Job would be computed again for one picture in the archive."""
+    (folder / "scan.tif").write_bytes(b"whatever is in it")
+    (folder / "gone.png").symlink_to(tmp_path / "gone.png")
+    (folder / "linked").symlink_to(folder / "more")
+    (folder / "more" / "ISIC_0000002.png").write_bytes(b"of the same name as another")
+    shards = [f"{index}/3" for index in range(3)]
+    assert [predict(tiny_bundle, tmp_path / "part.csv", folder, "--shard", shard) for shard in shards] == [1, 0, 0]
+    complaints = capsys.readouterr().err
+    for complaint in ("scan.tif: unsupported", "gone.png: No such file", "linked: a link", "ISIC_0000002.png: another"):
+        assert complaints.count(complaint) == 1
+
+
+def test_a_photo_that_cannot_be_read_fails_the_command_whose_share_it_is(folder, tiny_bundle, tmp_path, capsys):
+    (folder / "ISIC_0000002.jpg").write_bytes(b"not a photo")
+    shards = [f"{index}/2" for index in range(2)]
+    assert [predict(tiny_bundle, tmp_path / "part.csv", folder, "--shard", shard) for shard in shards] == [0, 1]
+    assert capsys.readouterr().err.count("ISIC_0000002.jpg: unsupported_format") == 1
+
+
+def test_a_folder_that_cannot_be_searched_fails_every_command_since_shares_may_differ(
+    folder, tiny_bundle, tmp_path, monkeypatch
+):
+    def walk(top, onerror):
+        onerror(PermissionError(errno.EACCES, "Permission denied", str(top / "more")))
+        yield str(top), [], ["ISIC_0000002.jpg", "ISIC_0000001.PNG"]
+
+    monkeypatch.setattr(os, "walk", walk)
+    shards = [f"{index}/2" for index in range(2)]
+    assert [predict(tiny_bundle, tmp_path / "part.csv", folder, "--shard", shard) for shard in shards] == [1, 1]
+
+
 @pytest.mark.parametrize("shard", ["3/3", "-1/3", "1", "0/0", "a/b"])
 def test_a_shard_that_does_not_exist_is_refused(folder, tiny_bundle, tmp_path, shard, capsys):
     with pytest.raises(SystemExit) as stop:
