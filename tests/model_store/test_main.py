@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from model_store import comparison
 from model_store.__main__ import BATCH, main
 from model_store.bundle import available
 from model_store.classes import CODES
@@ -443,3 +444,62 @@ def test_compare_engines_writes_its_figures_and_is_content_with_float32(tiny_bun
     assert "f32: same first diagnosis 100.00 %" in capsys.readouterr().out
     assert main([*command, "--count", "5"]) == 2
     assert "4 photos are fewer than 5" in capsys.readouterr().err
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """How many photos each comparison got, in place of the comparisons."""
+    counts = []
+
+    def compare(found, photos, cache_root):
+        counts.append(len(list(photos)))
+        same = {"top_1_agreement": 1.0, "largest_probability_difference": 0.0}
+        return {"photos": counts[-1], "served": "f32", "precisions": {"f32": same}}
+
+    monkeypatch.setattr(comparison, "compare", compare)
+    return counts
+
+
+def compare_engines(tiny_bundle, folder: Path, output: Path, count: int) -> int:
+    chosen = ["--bundle", str(tiny_bundle), "--count", str(count)]
+    return main(["compare-engines", str(folder), "--output", str(output), *chosen])
+
+
+def test_compare_engines_names_a_photo_that_cannot_be_read(folder, tiny_bundle, tmp_path, capsys, compared):
+    (folder / "ISIC_0000000.jpg").write_bytes(b"not a photo")
+    (folder / "ISIC_0000004.jpg").write_bytes(b"")
+    assert compare_engines(tiny_bundle, folder, tmp_path / "engines.json", count=6) == 1
+    assert compared == [4]
+    assert json.loads((tmp_path / "engines.json").read_text())["photos"] == 4
+    complaints = capsys.readouterr().err
+    assert "ISIC_0000000.jpg: unsupported_format" in complaints
+    assert "ISIC_0000004.jpg: empty_file" in complaints
+
+
+def test_compare_engines_of_no_photo_says_so_and_loads_no_engine(tiny_bundle, tmp_path, capsys, compared):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    assert compare_engines(tiny_bundle, photos, tmp_path / "engines.json", count=1) == 2
+    (photos / "a.jpg").write_bytes(b"not a photo")
+    assert compare_engines(tiny_bundle, photos, tmp_path / "engines.json", count=1) == 1
+    complaints = capsys.readouterr().err
+    assert "0 photos are fewer than 1" in complaints
+    assert "a.jpg: unsupported_format" in complaints
+    assert compared == []
+    assert not (tmp_path / "engines.json").exists()
+
+
+def test_compare_engines_says_of_an_output_before_the_work_that_it_is_none(folder, tiny_bundle, capsys, compared):
+    before = (folder / "ISIC_0000002.jpg").read_bytes()
+    assert compare_engines(tiny_bundle, folder, folder / "more", count=1) == 2
+    assert compare_engines(tiny_bundle, folder, folder / "ISIC_0000002.jpg", count=1) == 2
+    assert compared == []
+    assert (folder / "ISIC_0000002.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_compare_engines_asks_for_a_photo_at_least(folder, tiny_bundle, tmp_path, capsys, count):
+    with pytest.raises(SystemExit) as stop:
+        compare_engines(tiny_bundle, folder, tmp_path / "engines.json", count)
+    assert stop.value.code == 2
+    assert "not a number of photos from 1 on" in capsys.readouterr().err
