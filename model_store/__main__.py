@@ -166,7 +166,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_shard,
         default=(0, 1),
         metavar="I/N",
-        help="only every N-th photo, beginning with number I, counted from 0: N commands share an archive",
+        help="only every N-th photo, beginning with number I, counted from 0: N commands share an archive; what "
+        "all of them find in it that is no photo, number 0 alone says",
     )
     predict.add_argument(
         "--details",
