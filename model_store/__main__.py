@@ -7,12 +7,13 @@ import errno
 import json
 import os
 import re
+import signal
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import numpy as np
 from tqdm import tqdm
@@ -121,12 +122,12 @@ def _parser() -> argparse.ArgumentParser:
         parents=[chosen],
         help="hold the answers of OpenVINO against those of TensorFlow on real photos",
         description="Prints and writes how often the first diagnosis agrees and how far probabilities differ. The exit "
-        "status is 1 where that is not within the limits.",
+        "status is 1 where that is not within the limits, or where a photo cannot be read.",
     )
     compare.add_argument("photos", type=Path, metavar="DIR", help="a folder searched to its depth")
     compare.add_argument("--output", required=True, type=Path, metavar="FILE.json", help="replaced if it exists")
     compare.add_argument(
-        "--count", type=int, default=500, metavar="N", help="how many photos, evenly picked (default: %(default)s)"
+        "--count", type=_count, default=500, metavar="N", help="how many photos, evenly picked (default: %(default)s)"
     )
     compare.set_defaults(run=compare_engines)
 
@@ -165,7 +166,8 @@ def _parser() -> argparse.ArgumentParser:
         type=_shard,
         default=(0, 1),
         metavar="I/N",
-        help="only every N-th photo, beginning with number I, counted from 0: N commands share an archive",
+        help="only every N-th photo, beginning with number I, counted from 0: N commands share an archive; what "
+        "all of them find in it that is no photo, number 0 alone says",
     )
     predict.add_argument(
         "--details",
@@ -183,6 +185,12 @@ def _shard(text: str) -> tuple[int, int]:
     if not match or not int(match[1]) < int(match[2]):
         raise argparse.ArgumentTypeError(f"not I/N with I from 0 to N - 1: {text}")
     return int(match[1]), int(match[2])
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"not a number of photos from 1 on: {text}")
+    return int(text)
 
 
 def list_bundles(options: argparse.Namespace) -> int:
@@ -234,7 +242,7 @@ def _side(reading: upgrade.Reading) -> str:
     return f"{reading.first} ({reached}{', refused: ' + reading.refusal if reading.refusal else ''})"
 
 
-def _opened(paths: list[Path], problems: "_Problems") -> Iterator[tuple[str, Photo]]:
+def _opened(paths: Iterable[Path], problems: "_Problems") -> Iterator[tuple[str, Photo]]:
     for path in paths:
         try:
             yield path.name, open_photo(_read(path))
@@ -245,32 +253,40 @@ def _opened(paths: list[Path], problems: "_Problems") -> Iterator[tuple[str, Pho
 
 
 def compare_engines(options: argparse.Namespace) -> int:
-    """Write the comparison as JSON and print its figures; 1 where they are not within the limits."""
-    problems = _Problems()
-    photos = _photos([options.photos], problems)
-    picked = [photos[index * len(photos) // options.count] for index in range(options.count)]
-    if len(set(picked)) < options.count:
-        print(f"error: {len(photos)} photos are fewer than {options.count}", file=sys.stderr)
-        return 2
-    result = comparison.compare(bundle.read(bundle.find(options.bundle)), picked, options.cache)
+    """Write the comparison as JSON and print its figures; 1 where they are not within the limits, or not of all."""
     options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if reason := _reason_not_to_write(options.output, [options.photos]):
+        print(f"error: {options.output} {reason}", file=sys.stderr)
+        return 2
+    problems = _Problems()
+    found = _photos([options.photos], problems)
+    if len(found) < options.count:
+        print(f"error: {len(found)} photos are fewer than {options.count}", file=sys.stderr)
+        return 2
+    picked = [found[index * len(found) // options.count] for index in range(options.count)]
+    photos = (photo for _, photo in _opened(tqdm(picked, unit="photo", disable=None), problems))
+    first = next(photos, None)
+    if first is None:  # each was named with its reason
+        return 1
+    with _written_whole(options.output) as file:
+        result = comparison.compare(bundle.read(bundle.find(options.bundle)), chain([first], photos), options.cache)
+        file.write(json.dumps(result, indent=2) + "\n")
     for name, figures in result["precisions"].items():
         print(
             f"{name}: same first diagnosis {100 * figures['top_1_agreement']:.2f} %, "
             f"largest difference of a probability {figures['largest_probability_difference']:.5f}"
         )
-    return 0 if comparison.is_within_limits(result) else 1
+    return 0 if comparison.is_within_limits(result) and not problems.count else 1
 
 
 def predict_photos(options: argparse.Namespace) -> int:
     """Write one CSV row for each usable photo; the file appears complete or not at all."""
-    if options.output.is_dir() or not options.output.resolve().parent.is_dir():
-        print(f"error: {options.output} cannot be written", file=sys.stderr)
+    if reason := _reason_not_to_write(options.output, options.paths):
+        print(f"error: {options.output} {reason}", file=sys.stderr)
         return 2
     classifier = Classifier.load(bundle.find(options.bundle), options.engine, engines.Options(cache=options.cache))
-    problems = _Problems()
     first, step = options.shard
+    problems = _Problems(shard=first)
     photos = _photos(options.paths, problems)[first::step]
     with _written_whole(options.output) as file:
         writer = csv.writer(file)
@@ -280,6 +296,18 @@ def predict_photos(options: argparse.Namespace) -> int:
                 row = [name, *map(float, prediction.probabilities), 0.0]
                 writer.writerow([*row, *(_details(quality, prediction) if options.details else ())])
     return 1 if problems.count else 0
+
+
+def _reason_not_to_write(output: Path, inputs: list[Path]) -> str:
+    """Say why an output is none, before any work: of `--output *.jpg` without the CSV's name, the first is a photo."""
+    target = output.resolve()
+    if target.is_dir() or not target.parent.is_dir():
+        return "cannot be written"
+    if target in (path.resolve() for path in inputs):
+        return "is one of the inputs: it would be overwritten"
+    if target.suffix.lower() in SUFFIXES | OTHER_PICTURES or (target.is_file() and _is_photo(target)):
+        return "is a photo by its name or its content: it would be overwritten"
+    return ""
 
 
 @contextlib.contextmanager
@@ -300,14 +328,27 @@ def _written_whole(path: Path) -> Iterator[TextIO]:
 
 
 class _Problems:
-    """Names what could not be used, at once and above the progress bar, and counts it."""
+    """Names what could not be used, at once and above the progress bar, and counts it.
 
-    def __init__(self) -> None:
+    Args:
+        shard: the number of this command among those that share an archive.
+    """
+
+    def __init__(self, shard: int = 0) -> None:
         self.count = 0
+        self._shard = shard
 
     def say(self, path: Path, reason: str) -> None:
         self.count += 1
         tqdm.write(f"{path}: {reason}", file=sys.stderr)
+
+    def say_once(self, path: Path, reason: str) -> None:
+        """Say what every command finds in the archive, whichever photos are its own: the first one does.
+
+        What cannot be read is not said so: it may be this machine's disk, and moves photos between the shares.
+        """
+        if self._shard == 0:
+            self.say(path, reason)
 
 
 def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
@@ -317,7 +358,7 @@ def _photos(paths: list[Path], problems: _Problems) -> list[Path]:
     for file in sorted(found, key=lambda file: (_name(file), str(file))):
         other = photos.setdefault(_name(file), file)
         if os.path.realpath(other) != os.path.realpath(file):
-            problems.say(file, f"another photo has this name: {other}")
+            problems.say_once(file, f"another photo has this name: {other}")
     return list(photos.values())
 
 
@@ -333,11 +374,13 @@ def _photos_inside(folder: Path, problems: _Problems) -> list[Path]:
             if _is_photo(file):
                 photos.append(file)
             elif file.suffix.lower() in OTHER_PICTURES:
-                problems.say(file, "unsupported_format")
-        except OSError as error:  # a link to nowhere, or a file of somebody else's
+                problems.say_once(file, "unsupported_format")
+        except FileNotFoundError as error:  # a link to nowhere
+            problems.say_once(file, error.strerror)
+        except OSError as error:  # a file of somebody else's
             problems.say(file, error.strerror or "cannot be read")
     if not photos and problems.count == before:
-        problems.say(folder, "no photo in this folder")
+        problems.say_once(folder, "no photo in this folder")
     return photos
 
 
@@ -345,7 +388,7 @@ def _files_inside(folder: Path, problems: _Problems) -> Iterator[Path]:
     """Search a folder to its depth, and say where that was not possible: photos may lie there."""
     for place, folders, files in os.walk(folder, onerror=lambda error: problems.say(error.filename, error.strerror)):
         for linked in filter(Path.is_symlink, (Path(place, name) for name in folders)):
-            problems.say(linked, "a link to a folder is not followed: name the folder itself")
+            problems.say_once(linked, "a link to a folder is not followed: name the folder itself")
         yield from (Path(place, name) for name in files)
 
 
@@ -396,5 +439,26 @@ def _read(path: Path) -> bytes:
     return path.read_bytes()
 
 
+def _run_as_a_process() -> None:
+    """Run `main` so that Ctrl-C and SIGTERM (of an evicted pod, say) end it in a line and leave no draft."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        _end_stopped(128 + signal.SIGINT)
+    except SystemExit as end:
+        if end.code == 128 + signal.SIGTERM:
+            _end_stopped(end.code)
+        raise
+
+
+def _end_stopped(status: int) -> NoReturn:
+    """End without Python's clean-up: OpenVINO's threads still compute, and abort the process when that meets them."""
+    print("error: stopped before the end", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    _run_as_a_process()

@@ -1,19 +1,19 @@
 """Holds the fast engine against the reference one on real photos: may it answer in its place?"""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from model_store import engines
 from model_store.bundle import MODEL, Bundle
 from model_store.classifier import Classifier
 from model_store.engines import cache
 from model_store.engines.base import Engine
-from model_store.images import open_photo
+from model_store.images import Photo
 
 MIN_TOP_1_AGREEMENT = 0.995
 MAX_PROBABILITY_DIFFERENCE = 0.02
@@ -22,12 +22,12 @@ SERVED = PRECISIONS[0]
 _BATCH = 8
 
 
-def compare(bundle: Bundle, photos: Sequence[Path], cache_root: Path) -> dict:
+def compare(bundle: Bundle, photos: Iterable[Photo], cache_root: Path) -> dict:
     """Let TensorFlow and OpenVINO, in each precision, answer the same photos.
 
     Args:
         bundle: its calibration makes the probabilities.
-        photos: files that `images.open_photo` reads.
+        photos: at least one, each opened as its turn comes: they need not fit into memory together.
         cache_root: keeps converted networks.
 
     Returns:
@@ -36,7 +36,6 @@ def compare(bundle: Bundle, photos: Sequence[Path], cache_root: Path) -> dict:
         `mean_probability_difference` (of the photos' largest), `largest_logit_difference`.
 
     Raises:
-        PhotoError: a file is no usable photo.
         EngineError, BundleError: an engine cannot be used.
     """
     from model_store.engines.openvino import OpenVINOEngine
@@ -48,7 +47,7 @@ def compare(bundle: Bundle, photos: Sequence[Path], cache_root: Path) -> dict:
     return {
         "bundle": f"{bundle.name}/{bundle.version}",
         "bundle_id": bundle.id,
-        "photos": len(photos),
+        "photos": len(answers["tensorflow"][0]),
         "processor": processor(),
         "versions": {name: version(name) for name in ("tensorflow", "openvino")},
         "served": SERVED,
@@ -66,14 +65,14 @@ def is_within_limits(result: dict) -> bool:
 
 
 def _answers(
-    bundle: Bundle, running: dict[str, Engine], photos: Sequence[Path]
+    bundle: Bundle, running: dict[str, Engine], photos: Iterable[Photo]
 ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Give logits and calibrated probabilities of each engine, both (N, 8)."""
     classifiers = {name: Classifier(bundle, engine) for name, engine in running.items()}
     logits, probabilities = ({name: [] for name in running} for _ in range(2))
-    for start in tqdm(range(0, len(photos), _BATCH), unit="batch", disable=None):
-        paths = photos[start : start + _BATCH]
-        batch = np.stack([classifiers["tensorflow"].prepare(open_photo(path.read_bytes())) for path in paths])
+    prepared = map(classifiers["tensorflow"].prepare, photos)
+    while taken := list(islice(prepared, _BATCH)):
+        batch = np.stack(taken)
         for name, classifier in classifiers.items():
             predictions, output = classifier.predict(batch)
             logits[name].append(output.logits)

@@ -18,6 +18,7 @@ from app.config import Config
 from app.observability import Metrics
 from app.problems import PROBLEMS
 from app.uploads import FORM_S
+from model_store import __main__ as command_line
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -47,6 +48,22 @@ def manifest(kind: str, name: str = "site") -> dict:
 @pytest.mark.parametrize("manifest", MANIFESTS, ids=name_of)
 def test_a_manifest_fits_the_schema_of_the_kubernetes_api(manifest):
     kubernetes_validate.validate(manifest, "1.31", strict=True)
+
+
+def test_the_job_of_the_guide_takes_statuses_that_no_repetition_mends_and_is_a_command_of_ours():
+    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    (job,) = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL))
+    kubernetes_validate.validate(job, "1.31", strict=True)
+    (rule,) = job["spec"]["podFailurePolicy"]["rules"]
+    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailIndex", [1, 2])
+    pod = job["spec"]["template"]["spec"]
+    assert pod["restartPolicy"] == "Never"  # Kubernetes takes a policy for failures with no other
+    (container,) = pod["containers"]
+    words = [word.replace("$(JOB_COMPLETION_INDEX)", "7") for word in container["command"] + container["args"]]
+    assert words[:3] == ["python", "-m", "model_store"]
+    options = command_line._parser().parse_args(words[3:])
+    assert options.shard == (7, job["spec"]["completions"])
+    assert (str(options.paths[0]), str(options.output)) == ("/archive", "/scores/part-7.csv")
 
 
 @pytest.mark.parametrize("deployment", PODS, ids=name_of)

@@ -19,6 +19,7 @@ from model_store.bundle import BUNDLES, DEFAULT_NAME
 from model_store.engines.cache import DEFAULT_ROOT
 from training import configs
 from training.configs.recipe import Recipe
+from training.errors import TrainingError
 
 STEPS = {
     "prepare": "decode every image once, find near-duplicates, split by lesion and patient",
@@ -47,15 +48,28 @@ STUDIES = {
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a step; returns the exit status."""
-    began = time.monotonic()
+    """Run a step; returns the exit status: 1 where it cannot be done, 2 where the command is wrong."""
     options = _parser().parse_args(arguments)
     options.config = options.config or "progressive"
+    options.folder = options.folder or Path("runs") / options.config
+    options.cache = options.cache or Path("cache") / options.config
+    try:
+        return _run(options)
+    except TrainingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except FileNotFoundError as error:
+        if not error.filename or not Path(error.filename).is_relative_to(options.folder):
+            raise  # a mistake of ours, which its traceback shows
+        print(f"error: {error.filename} is missing: call the steps before `{options.step}` first", file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    began = time.monotonic()
     if options.data is None and options.config != "smoke":
         print("--data is needed: the folder with the ISIC 2019 tables and images", file=sys.stderr)
         return 2
-    options.folder = options.folder or Path("runs") / options.config
-    options.cache = options.cache or Path("cache") / options.config
     wanted = REPRODUCED if options.step == "reproduce" else [options.step]
     if options.step == "export":
         os.environ["KERAS_BACKEND"] = "tensorflow"  # its answers are the bundle's golden ones, whatever trained
@@ -200,6 +214,12 @@ def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
     return 0
 
 
+def _devices(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"not a number of devices from 1 on: {text}")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -239,7 +259,9 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument("--readme", type=Path, help="document whose table is replaced")
         if name in {"train", "reproduce"}:
             step.add_argument("--weights", help=_WEIGHTS)
-            step.add_argument("--devices", type=int, default=1, help="share each batch out among so many (JAX only)")
+            step.add_argument(
+                "--devices", type=_devices, default=1, help="share each batch out among so many (JAX only)"
+            )
             step.add_argument("--tensorboard", action="store_true", help="also write events for TensorBoard")
         if name == "train":
             help_text = "stop after so many minutes, with a checkpoint: the same command goes on"

@@ -16,6 +16,7 @@ from model_store.prediction import SOURCES, Calibration
 from model_store.probes import Probes
 from training import features, fit, model_card, network, record, synthetic
 from training.configs.recipe import Recipe
+from training.errors import TrainingError
 
 MODEL, MADE_FROM = "model.keras", "model.made_from"
 REPORT, CALIBRATION = "report.json", "calibration.json"
@@ -59,7 +60,7 @@ def served_network(recipe: Recipe, folder: Path) -> Path:
     return file
 
 
-class OtherNetwork(ValueError):
+class OtherNetwork(TrainingError):
     """Something was fitted to or measured on another network than the one that the run serves now."""
 
 

@@ -26,13 +26,14 @@ from model_store.preprocessing import InputSpec, to_input
 from training import augmentation, checkpoint, lite2, losses, metrics, network, plots, record, schedules
 from training.configs.recipe import Recipe, Stage
 from training.draws import Draws, validation_rows
+from training.errors import TrainingError
 from training.prepare import Data
 
 CHECKPOINT_SECONDS = 180
 _STATISTICS_BATCHES = 8
 
 
-class NotFiniteLoss(RuntimeError):
+class NotFiniteLoss(TrainingError):
     """The loss became infinite or NaN; going on would only spoil the checkpoint."""
 
 
@@ -129,13 +130,13 @@ def use_devices(count: int) -> None:
     """Share every batch out among so many devices from now on, each with the whole network.
 
     Raises:
-        ValueError: the backend is not JAX, or there are fewer devices.
+        TrainingError: the backend is not JAX, or there are fewer devices.
     """
     if keras.backend.backend() != "jax":
-        raise ValueError("more than one device needs KERAS_BACKEND=jax")
+        raise TrainingError("more than one device needs KERAS_BACKEND=jax")
     there = keras.distribution.list_devices()
     if count > len(there):
-        raise ValueError(f"{count} devices are wanted; there are {len(there)}: {', '.join(there)}")
+        raise TrainingError(f"{count} devices are wanted; there are {len(there)}: {', '.join(there)}")
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=there[:count]))
 
 

@@ -1,6 +1,7 @@
 """Every image decoded once, by the serving code, into a memory-mapped array."""
 
 import hashlib
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,9 @@ _CHUNK = 512
 def build(paths: Sequence[str], spec: InputSpec, cache: Path) -> tuple[np.memmap, np.ndarray]:
     """Decode images to the common square, or take what an earlier call has decoded.
 
-    A kill loses at most one chunk: the state of each image lies beside the array.
+    A file that was changed after that call is decoded again, as `make` would. One that is gone, or was put there with
+    an older time, is taken for the one that was decoded. A kill loses at most one chunk: the state of each image lies
+    beside the array.
 
     Args:
         paths: image files, N.
@@ -37,6 +40,9 @@ def build(paths: Sequence[str], spec: InputSpec, cache: Path) -> tuple[np.memmap
     shape = (len(paths), spec.common_px, spec.common_px, 3)
     pixels = _array(cache / f"{stem}.npy", shape)
     state = _array(cache / f"{stem}.state.npy", shape[:1])
+    decoded_at = (cache / f"{stem}.state.npy").stat().st_mtime
+    state[[_changed_at(path) > decoded_at for path in paths]] = 0
+    state.flush()  # at once: what is decoded next makes all that is marked as read look new
     todo = np.flatnonzero(state != _READ)  # what could not be read may have been mended
     with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(todo), desc="decoding", unit="image") as progress:
         for chunk in np.array_split(todo, range(_CHUNK, len(todo), _CHUNK)):
@@ -54,9 +60,17 @@ def _array(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return np.load(path, mmap_mode="r+")
 
 
+def _changed_at(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return -math.inf
+
+
 def _read_into(pixels: np.memmap, i: int, path: str, spec: InputSpec) -> bool:
     try:
         pixels[i] = to_common(open_photo(Path(path).read_bytes()).rgb, spec)
     except (PhotoError, OSError):
+        pixels[i] = 0  # of the file that lay there before
         return False
     return True

@@ -92,11 +92,12 @@ def _is_square(path: str) -> bool:
 
 
 def _split(table: pd.DataFrame, array: np.ndarray, readable: np.ndarray, cache: Path, seed: int) -> pd.Series:
-    """The split that lies in the cache for the same images, or a new one; unreadable images get "unreadable"."""
+    """The split that lies in the cache for the same readable images, or a new one; the others get "unreadable"."""
     file = cache / f"split_seed{seed}.csv"
     if file.exists():
         kept = pd.read_csv(file)
-        if list(kept.image) == list(table.image):
+        same_images = list(kept.image) == list(table.image)
+        if same_images and (readable == (kept.split != "unreadable")).all():
             # Lesions and patients may have been corrected since.
             splits.check(table[readable], kept.split[readable], np.empty((0, 2)))
             return kept.split

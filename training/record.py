@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from training.configs.recipe import Recipe, from_dict
+from training.errors import TrainingError
 
 SPLIT, VERSIONS = "split.csv", "versions.json"
 # The fields of a recipe that no training depends on: they are chosen by what `choose` measures.
@@ -21,8 +22,12 @@ CHOSEN_AFTER_TRAINING = ("network_px", "views", "average")
 _WITNESSES = {".npz": SPLIT, ".keras": "bundle.json"}
 
 
-class OtherSplit(ValueError):
+class OtherSplit(TrainingError):
     """The data's split is not the one that this run trained with: its test images may have trained the network."""
+
+
+class OtherRecipe(TrainingError):
+    """The folder holds a run of another recipe or of other starting weights."""
 
 
 def start(recipe: Recipe, weights: str, folder: Path) -> None:
@@ -39,7 +44,7 @@ def start(recipe: Recipe, weights: str, folder: Path) -> None:
     same_weights &= recorded.pop("weights_sha256", began_with["weights_sha256"]) == began_with["weights_sha256"]
     chosen = {field: getattr(recipe, field) for field in CHOSEN_AFTER_TRAINING}
     if not same_weights or from_dict({**recorded, **chosen}) != recipe:
-        raise ValueError(f"{folder} holds a run of another recipe: take another folder, or delete it")
+        raise OtherRecipe(f"{folder} holds a run of another recipe: take another folder, or delete it")
 
 
 def stage(name: str, folder: Path) -> None:

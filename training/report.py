@@ -34,6 +34,7 @@ from training import (
 )
 from training.calibration import has_risk
 from training.configs.recipe import Recipe
+from training.errors import TrainingError
 from training.prepare import Data
 
 MISTAKES, FIGURES = "worst_mistakes.jpg", "figures"
@@ -45,6 +46,10 @@ _SETS = {
     "dermoscopy": "ISIC 2019 dermoscopy, lesions held out for the test",
     "phone": "PAD-UFES-20 phone photos, patients held out for the test",
 }
+
+
+class UnknownImages(TrainingError):
+    """Images were asked for by names that no image of the data has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +100,10 @@ def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) ->
         What `report.json` holds.
 
     Raises:
-        ValueError: no image of the data has one of these names.
+        UnknownImages: no image of the data has one of these names.
         FileNotFoundError: a step is missing.
     """
+    shown = shown_rows(recipe, data.table, images)
     calibrations, probes = export.calibrations(recipe, folder), Probes.read(folder / gate.PROBES)
     tested = [
         _tested(recipe, data, folder, source, fitted)
@@ -117,7 +123,7 @@ def run(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) ->
         "ugly_duckling": ugly_duckling.run(recipe, data, folder),
         "history": history.to_dict("records"),
         "before_and_after": before_and_after(history, recipe.keeps_best).to_dict("records"),
-        "predicted_against_actual": predicted_against_actual(recipe, data, folder, images).to_dict("records"),
+        "predicted_against_actual": predicted_against_actual(recipe, data, folder, shown).to_dict("records"),
     }
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / export.REPORT).write_text(text + "\n", encoding="utf-8")
@@ -147,24 +153,28 @@ def before_and_after(history: pd.DataFrame, keeps_best: bool) -> pd.DataFrame:
     return kept[["stage", "epoch", "val_loss", "val_accuracy", "val_balanced_accuracy"]].reset_index(drop=True)
 
 
-def predicted_against_actual(recipe: Recipe, data: Data, folder: Path, images: Sequence[str] = ()) -> pd.DataFrame:
-    """Actual and predicted diagnosis of given images, or of a few test images that the recipe's seed draws.
+def shown_rows(recipe: Recipe, table: pd.DataFrame, images: Sequence[str] = ()) -> np.ndarray:
+    """Row numbers of the images of these names, or of a few test images that the recipe's seed draws.
+
+    Raises:
+        UnknownImages: no image of the data has one of these names.
+    """
+    can = table.kind.isin(SOURCES) & (table.split != "unreadable")
+    if images:
+        row_of = {name: row for row, name in enumerate(table.image) if can.iloc[row]}
+        if missing := [name for name in images if name not in row_of]:
+            raise UnknownImages(f"no such images in the data: {', '.join(missing)}")
+        return np.array([row_of[name] for name in images])
+    test = np.flatnonzero(can & (table.split == "test"))
+    return np.random.default_rng(recipe.seed).choice(test, min(_DRAWN_IMAGES, len(test)), replace=False)
+
+
+def predicted_against_actual(recipe: Recipe, data: Data, folder: Path, rows: np.ndarray) -> pd.DataFrame:
+    """Actual and predicted diagnosis of the images in these rows.
 
     Returns:
         A row an image: image, split, source, actual, predicted, probability.
-
-    Raises:
-        ValueError: no image of the data has one of these names.
     """
-    can = data.table.kind.isin(SOURCES) & (data.table.split != "unreadable")
-    if images:
-        row_of = {name: row for row, name in enumerate(data.table.image) if can.iloc[row]}
-        if missing := [name for name in images if name not in row_of]:
-            raise ValueError(f"no such images in the data: {', '.join(missing)}")
-        rows = np.array([row_of[name] for name in images])
-    else:
-        test = np.flatnonzero(can & (data.table.split == "test"))
-        rows = np.random.default_rng(recipe.seed).choice(test, min(_DRAWN_IMAGES, len(test)), replace=False)
     calibrations = export.calibrations(recipe, folder)
     logits = features.of_rows(export.served_network(recipe, folder), data, rows, recipe.input, folder).logits
     table = data.table.iloc[rows]

@@ -1,18 +1,24 @@
 import copy
+import io
 
 import pytest
 
 from model_store import comparison
 from model_store.bundle import read
+from model_store.images import open_photo
 from tests.conftest import draw_lesion
 
 
 @pytest.fixture(scope="module")
-def result(tiny_bundle, engine_options, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("photos")
-    for seed in range(10):  # more than one batch
-        draw_lesion(seed, (300, 280)).save(folder / f"{seed}.png")
-    return comparison.compare(read(tiny_bundle), sorted(folder.iterdir()), engine_options.cache)
+def result(tiny_bundle, engine_options):
+    photos = (open_photo(png(seed)) for seed in range(10))  # more than one batch
+    return comparison.compare(read(tiny_bundle), photos, engine_options.cache)
+
+
+def png(seed: int) -> bytes:
+    stream = io.BytesIO()
+    draw_lesion(seed, (300, 280)).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def test_float32_agrees_with_the_reference(result):

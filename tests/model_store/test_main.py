@@ -3,15 +3,18 @@ import errno
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from model_store import comparison
 from model_store.__main__ import BATCH, main
 from model_store.bundle import available
 from model_store.classes import CODES
@@ -290,6 +293,25 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(folder, tiny_bun
     assert capsys.readouterr().err.count("cannot be written") == 3
 
 
+@pytest.mark.parametrize("name", ["ISIC_0000002.jpg", "IM0001", "scan.TIF", "more/a_link.csv", "new.png"])
+def test_no_photo_is_overwritten_by_the_csv(folder, tiny_bundle, tmp_path, capsys, name):
+    """As `predict --output *.jpg` would, where the CSV's name was forgotten."""
+    for other in ("IM0001", "scan.TIF"):
+        shutil.copyfile(folder / "ISIC_0000002.jpg", folder / other)
+    (folder / "more" / "a_link.csv").symlink_to(folder / "IM0001")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert predict(tiny_bundle, folder / name, folder) == 2
+    assert "would be overwritten" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_file_that_is_an_input_is_not_overwritten_even_if_it_is_no_photo(tiny_bundle, tmp_path, capsys):
+    (tmp_path / "list.csv").write_text("no photo")
+    assert predict(tiny_bundle, tmp_path / "list.csv", tmp_path / "list.csv") == 2
+    assert "is one of the inputs" in capsys.readouterr().err
+    assert (tmp_path / "list.csv").read_text() == "no photo"
+
+
 def test_a_file_name_that_is_no_text_gets_its_row(tiny_bundle, tmp_path):
     (tmp_path / "odd").mkdir()
     name = os.fsencode(tmp_path / "odd") + b"/\xff\xfe.png"
@@ -338,6 +360,27 @@ def test_the_command_runs_as_a_module_and_complains_of_no_good_photo(folder, tin
     assert str(folder) not in run.stderr
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_is_stopped_ends_in_a_line_and_leaves_no_draft(
+    tiny_bundle, engine_options, tmp_path, number, status
+):
+    os.mkfifo(tmp_path / "endless.jpg")  # nobody writes to it: whoever reads it waits
+    draft = tmp_path / ".out.csv.partial"
+    command = [sys.executable, "-m", "model_store", "predict", str(tmp_path / "endless.jpg")]
+    command += ["--output", str(tmp_path / "out.csv"), "--bundle", str(tiny_bundle), "--engine", "openvino"]
+    command += ["--cache", str(engine_options.cache)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        while not draft.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(number)
+        complaints = process.stderr.read()
+    assert process.returncode == status
+    assert complaints.splitlines()[-1] == "error: stopped before the end"
+    assert "Traceback" not in complaints
+    assert [path.name for path in tmp_path.iterdir()] == ["endless.jpg"]
+
+
 def test_help_costs_no_tensorflow():
     check = "import sys, model_store.__main__; sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
@@ -350,6 +393,38 @@ def test_shards_share_an_archive_without_gap_or_overlap(folder, tiny_bundle, tmp
         assert predict(tiny_bundle, part, folder, "--shard", f"{index}/3") == 0
         names.append([row["image"] for row in rows(part)])
     assert names == [["ISIC_0000001", "a.b"], ["ISIC_0000002"], ["ISIC_0000003"]]
+
+
+def test_of_commands_that_share_an_archive_one_fails_for_what_all_find_there(folder, tiny_bundle, tmp_path, capsys):
+    """Else each part of a Job would be computed again for one picture in the archive."""
+    (folder / "scan.tif").write_bytes(b"whatever is in it")
+    (folder / "gone.png").symlink_to(tmp_path / "gone.png")
+    (folder / "linked").symlink_to(folder / "more")
+    (folder / "more" / "ISIC_0000002.png").write_bytes(b"of the same name as another")
+    shards = [f"{index}/3" for index in range(3)]
+    assert [predict(tiny_bundle, tmp_path / "part.csv", folder, "--shard", shard) for shard in shards] == [1, 0, 0]
+    complaints = capsys.readouterr().err
+    for complaint in ("scan.tif: unsupported", "gone.png: No such file", "linked: a link", "ISIC_0000002.png: another"):
+        assert complaints.count(complaint) == 1
+
+
+def test_a_photo_that_cannot_be_read_fails_the_command_whose_share_it_is(folder, tiny_bundle, tmp_path, capsys):
+    (folder / "ISIC_0000002.jpg").write_bytes(b"not a photo")
+    shards = [f"{index}/2" for index in range(2)]
+    assert [predict(tiny_bundle, tmp_path / "part.csv", folder, "--shard", shard) for shard in shards] == [0, 1]
+    assert capsys.readouterr().err.count("ISIC_0000002.jpg: unsupported_format") == 1
+
+
+def test_a_folder_that_cannot_be_searched_fails_every_command_since_shares_may_differ(
+    folder, tiny_bundle, tmp_path, monkeypatch
+):
+    def walk(top, onerror):
+        onerror(PermissionError(errno.EACCES, "Permission denied", str(top / "more")))
+        yield str(top), [], ["ISIC_0000002.jpg", "ISIC_0000001.PNG"]
+
+    monkeypatch.setattr(os, "walk", walk)
+    shards = [f"{index}/2" for index in range(2)]
+    assert [predict(tiny_bundle, tmp_path / "part.csv", folder, "--shard", shard) for shard in shards] == [1, 1]
 
 
 @pytest.mark.parametrize("shard", ["3/3", "-1/3", "1", "0/0", "a/b"])
@@ -380,3 +455,62 @@ def test_compare_engines_writes_its_figures_and_is_content_with_float32(tiny_bun
     assert "f32: same first diagnosis 100.00 %" in capsys.readouterr().out
     assert main([*command, "--count", "5"]) == 2
     assert "4 photos are fewer than 5" in capsys.readouterr().err
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """How many photos each comparison got, in place of the comparisons."""
+    counts = []
+
+    def compare(found, photos, cache_root):
+        counts.append(len(list(photos)))
+        same = {"top_1_agreement": 1.0, "largest_probability_difference": 0.0}
+        return {"photos": counts[-1], "served": "f32", "precisions": {"f32": same}}
+
+    monkeypatch.setattr(comparison, "compare", compare)
+    return counts
+
+
+def compare_engines(tiny_bundle, folder: Path, output: Path, count: int) -> int:
+    chosen = ["--bundle", str(tiny_bundle), "--count", str(count)]
+    return main(["compare-engines", str(folder), "--output", str(output), *chosen])
+
+
+def test_compare_engines_names_a_photo_that_cannot_be_read(folder, tiny_bundle, tmp_path, capsys, compared):
+    (folder / "ISIC_0000000.jpg").write_bytes(b"not a photo")
+    (folder / "ISIC_0000004.jpg").write_bytes(b"")
+    assert compare_engines(tiny_bundle, folder, tmp_path / "engines.json", count=6) == 1
+    assert compared == [4]
+    assert json.loads((tmp_path / "engines.json").read_text())["photos"] == 4
+    complaints = capsys.readouterr().err
+    assert "ISIC_0000000.jpg: unsupported_format" in complaints
+    assert "ISIC_0000004.jpg: empty_file" in complaints
+
+
+def test_compare_engines_of_no_photo_says_so_and_loads_no_engine(tiny_bundle, tmp_path, capsys, compared):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    assert compare_engines(tiny_bundle, photos, tmp_path / "engines.json", count=1) == 2
+    (photos / "a.jpg").write_bytes(b"not a photo")
+    assert compare_engines(tiny_bundle, photos, tmp_path / "engines.json", count=1) == 1
+    complaints = capsys.readouterr().err
+    assert "0 photos are fewer than 1" in complaints
+    assert "a.jpg: unsupported_format" in complaints
+    assert compared == []
+    assert not (tmp_path / "engines.json").exists()
+
+
+def test_compare_engines_says_of_an_output_before_the_work_that_it_is_none(folder, tiny_bundle, capsys, compared):
+    before = (folder / "ISIC_0000002.jpg").read_bytes()
+    assert compare_engines(tiny_bundle, folder, folder / "more", count=1) == 2
+    assert compare_engines(tiny_bundle, folder, folder / "ISIC_0000002.jpg", count=1) == 2
+    assert compared == []
+    assert (folder / "ISIC_0000002.jpg").read_bytes() == before
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_compare_engines_asks_for_a_photo_at_least(folder, tiny_bundle, tmp_path, capsys, count):
+    with pytest.raises(SystemExit) as stop:
+        compare_engines(tiny_bundle, folder, tmp_path / "engines.json", count)
+    assert stop.value.code == 2
+    assert "not a number of photos from 1 on" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from training import checkpoint, fit, network, record
 from training.__main__ import main
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 from training.draws import validation_rows
+from training.errors import TrainingError
 
 _AUGMENTATION = Augmentation(flips=True, rotation=90, zoom=1.2, brightness=1.2, blur=0.5)
 
@@ -172,7 +173,7 @@ def test_a_folder_of_another_recipe_is_refused(small_network, data, tmp_path):
     one_step = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
     recipe = dataclasses.replace(RECIPE, stages=(one_step,))
     fit.run(recipe, data, tmp_path, "random")
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(record.OtherRecipe):
         fit.run(dataclasses.replace(recipe, seed=1), data, tmp_path, "random")
     # Chosen after training, it trains nothing.
     fit.run(dataclasses.replace(recipe, network_px=32), data, tmp_path, "random")
@@ -194,7 +195,7 @@ def test_a_folder_goes_on_from_no_other_file_of_the_same_name(tmp_path):
     for _ in range(2):
         record.start(RECIPE, str(weights), tmp_path)
     weights.write_bytes(b"others")
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(record.OtherRecipe):
         record.start(RECIPE, str(weights), tmp_path)
 
 
@@ -280,7 +281,7 @@ def test_a_run_goes_on_only_with_the_labels_and_the_split_that_it_began_with(sma
     fit.run(recipe, data, tmp_path, "random")
     moved = data.table.copy()
     moved.loc[0, "split"] = "test" if moved.split[0] != "test" else "train"
-    with pytest.raises(ValueError, match="split"):
+    with pytest.raises(record.OtherSplit, match="another split"):
         fit.run(recipe, dataclasses.replace(data, table=moved), tmp_path, "random")
     versions = json.loads((tmp_path / "versions.json").read_text())
     began_with = versions.pop("data")
@@ -381,7 +382,7 @@ def test_tensorboard_gets_the_figures_of_every_epoch(small_network, data, tmp_pa
 def test_more_than_one_device_needs_jax():
     if keras.backend.backend() == "jax":
         pytest.skip("this is JAX")
-    with pytest.raises(ValueError, match="KERAS_BACKEND=jax"):
+    with pytest.raises(TrainingError, match="KERAS_BACKEND=jax"):
         fit.use_devices(2)
 
 

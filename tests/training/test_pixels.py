@@ -1,4 +1,6 @@
 import io
+import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +58,25 @@ def test_a_file_that_was_mended_is_read_by_the_next_call(tmp_path, rng):
     stored, readable = pixels.build([str(path)], InputSpec(common_px=64), tmp_path / "cache")
     assert readable.all()
     assert stored.any()
+
+
+def test_a_photo_that_was_replaced_under_its_name_is_decoded_again_and_no_other(tmp_path, rng):
+    paths = [tmp_path / "replaced.png", tmp_path / "damaged.png", tmp_path / "same.png"]
+    names, spec = [str(path) for path in paths], InputSpec(common_px=64)
+    for i, path in enumerate(paths):
+        synthetic.picture(rng, i).save(path)
+    before = np.array(pixels.build(names, spec, tmp_path / "cache")[0])
+    synthetic.picture(rng, 5).save(paths[0])
+    paths[1].write_bytes(b"no photo")
+    synthetic.picture(rng, 6).save(paths[2])  # with the time of the file that lay there, so that nothing tells
+    later = time.time() + 10
+    for path, changed_at in zip(paths, (later, later, later - 3600), strict=True):
+        os.utime(path, (changed_at, changed_at))
+    after, readable = pixels.build(names, spec, tmp_path / "cache")
+    assert (after[0] != before[0]).any()
+    assert not after[1].any()
+    np.testing.assert_array_equal(after[2], before[2])
+    assert readable.tolist() == [True, False, True]
 
 
 def test_a_second_call_decodes_only_what_is_missing(tmp_path, rng):

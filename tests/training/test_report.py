@@ -32,8 +32,9 @@ def test_a_stage_that_ended_with_its_last_epoch_is_told_by_that_one(history):
 
 
 def test_an_unknown_image_is_named(data, tmp_path):
-    with pytest.raises(ValueError, match="no such images in the data: ISIC_9999999"):
-        report.predicted_against_actual(configs.load("smoke"), data, tmp_path, ["ISIC_9999999"])
+    """Before anything is measured, or even looked for: this folder holds no run."""
+    with pytest.raises(report.UnknownImages, match="no such images in the data: ISIC_9999999"):
+        report.run(configs.load("smoke"), data, tmp_path, ["ISIC_9999999"])
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import keras
 import numpy as np
@@ -18,7 +19,7 @@ from model_store.classes import CODES
 from model_store.prediction import Calibration
 from model_store.preprocessing import InputSpec
 from training import __main__ as command_line
-from training import configs, export, fit, gate, prepare, report_page, steps
+from training import configs, export, fit, gate, prepare, record, report_page, steps
 from training.__main__ import main
 from training.configs.recipe import Recipe, Stage
 
@@ -100,12 +101,44 @@ def test_a_network_is_made_anew_where_its_weights_are_others(reproduced, tmp_pat
 
 
 @pytest.mark.parametrize("step", ["gate", "evaluate", "export"])
-def test_what_is_about_another_network_is_not_gone_on_with(reproduced, step, tmp_path):
+def test_what_is_about_another_network_is_not_gone_on_with(reproduced, step, tmp_path, capsys):
     shutil.copytree(reproduced / "run", tmp_path / "run")
     shutil.copyfile(tmp_path / "run" / "head.weights.npz", tmp_path / "run" / "whole.weights.npz")
     folders = ["--cache", str(reproduced / "cache"), "--run", str(tmp_path / "run")]
-    with pytest.raises(export.OtherNetwork, match="call the steps from `calibrate` on again"):
-        main([step, "--config", "smoke", *folders, *(["--bundles", str(tmp_path)] if step == "export" else [])])
+    to = ["--bundles", str(tmp_path)] if step == "export" else []
+    assert main([step, "--config", "smoke", *folders, *to]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert line.endswith("is about another network: call the steps from `calibrate` on again")
+
+
+@pytest.mark.parametrize("step", ["calibrate", "gate", "evaluate", "export", "ugly_duckling", "choose"])
+def test_a_step_before_its_time_says_what_is_missing(reproduced, tmp_path, step, capsys):
+    assert main([step, "--config", "smoke", "--cache", str(reproduced / "cache"), "--run", str(tmp_path / "run")]) == 1
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: {tmp_path / 'run'}/")
+    assert line.endswith(f" is missing: call the steps before `{step}` first")
+
+
+@pytest.mark.parametrize("error", [fit.NotFiniteLoss("loss nan"), record.OtherRecipe("another recipe")])
+def test_what_the_caller_can_mend_is_said_in_a_line(reproduced, monkeypatch, capsys, error):
+    monkeypatch.setattr(fit, "run", Mock(side_effect=error))
+    assert main(["train", *_arguments(reproduced)]) == 1
+    assert f"\nerror: {error}\n" in "\n" + capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [ValueError("ours"), FileNotFoundError(2, "No such file", "/elsewhere")])
+def test_a_mistake_of_ours_keeps_its_traceback(reproduced, monkeypatch, error):
+    monkeypatch.setattr(fit, "run", Mock(side_effect=error))
+    with pytest.raises(type(error)):
+        main(["train", *_arguments(reproduced)])
+
+
+@pytest.mark.parametrize("count", ["0", "-1"])
+def test_training_asks_for_a_device_at_least(count, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--config", "smoke", "--devices", count])
+    assert stop.value.code == 2
+    assert "not a number of devices from 1 on" in capsys.readouterr().err
 
 
 def test_the_test_images_are_counted_in_the_report_and_the_others_in_the_calibration(reproduced):
