@@ -33,34 +33,50 @@ document.getElementById("details").replaceChildren();
 // Taking photos in
 
 async function take(files) {
-  if (files.some(isArchive) && !canOpenArchives()) {
+  const packed = await Promise.all(files.map(isArchive));
+  if (packed.includes(true) && !canOpenArchives()) {
     const chosen = new DataTransfer(); // the files may have been dropped or pasted
     for (const file of files) chosen.items.add(file);
     input.files = chosen.files;
     photosForm.submit(); // the server can open it
     return;
   }
-  for (const file of files) {
-    if (!isArchive(file)) {
-      enqueue(file.name, file);
-      continue;
-    }
-    try {
-      for (const { name, blob } of await openArchive(file)) enqueue(name, blob);
-    } catch {
-      fail(file.name, text.textArchive, "damaged_archive");
-    }
+  for (const [index, file] of files.entries()) {
+    if (packed[index]) await takeArchive(file);
+    else enqueue(file.name, file);
   }
   work();
 }
 
+// Every file of an archive gets a place in the queue or stands among those without an answer.
+async function takeArchive(file) {
+  const reasons = {
+    damaged_archive: text.textArchive,
+    empty_archive: text.textEmptyArchive,
+    archive_too_large: text.textArchiveTooLarge,
+    damaged_image: text.textDamaged,
+  };
+  const found = await openArchive(file).catch(() => [{ name: file.name, code: "damaged_archive" }]);
+  if (!found.length) found.push({ name: file.name, code: "empty_archive" });
+  for (const { name, blob, code } of found) {
+    if (blob) enqueue(name, blob);
+    else fail(name, reasons[code], code);
+  }
+}
+
 // What the form says now holds for the photo, also if it changes before the photo's turn. `said` may hold otherwise, and
-// whether the photo is marked as the same person's from the start.
+// whether the photo is marked as the same person's from the start. Tells whether the photo was taken.
 function enqueue(name, blob, said = {}) {
   const { source, own_first: ownFirst } = photosForm.elements;
-  if (isFull()) return fail(name, text.textTooMany, "too_many_photos");
-  if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, "body_too_large");
+  let problem = null;
+  if (isFull()) problem = [text.textTooMany, "too_many_photos"];
+  else if (blob.size > Number(text.limitMb) * 1e6) problem = [text.textTooLarge, "body_too_large"];
+  if (problem) {
+    fail(name, ...problem);
+    return false;
+  }
   waiting.push({ name, blob, source: source.value, ownFirst: ownFirst.checked, ...said, place: addPlace(name) });
+  return true;
 }
 
 function addPlace(name) {
@@ -332,7 +348,6 @@ for (const button of document.querySelectorAll(".languages button")) button.addE
 // What the visitor does
 
 photosForm.addEventListener("submit", (event) => {
-  if (input.files.length && [...input.files].some(isArchive) && !canOpenArchives()) return;
   event.preventDefault();
   if (!input.files.length) {
     state.textContent = text.textNoPhoto;

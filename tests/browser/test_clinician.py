@@ -155,6 +155,47 @@ def test_an_archive_is_opened_in_the_browser_or_on_the_server(visit, send_series
     assert "letter.txt" in window.page.locator("#failures").inner_text()
 
 
+def zipped(path, entries: dict, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as packed:
+        for name, content in entries.items():
+            packed.writestr(name, content)
+    return path
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_every_file_of_every_archive_ends_as_a_row_or_among_the_failures(visit, files, tmp_path, javascript):
+    photos = [path.read_bytes() for path in files[:4]]
+    inner = zipped(tmp_path / "inner.zip", {f"{number}.jpg": photos[number] for number in range(3)})
+    outer = zipped(tmp_path / "outer.zip", {"inner.zip": inner.read_bytes(), "beside.jpg": photos[0]})
+    nameless = zipped(tmp_path / "from the messenger", {"a.jpg": photos[1]})
+    with zipfile.ZipFile(zipped(tmp_path / "mixed.zip", {"good.jpg": photos[2]}), "a", zipfile.ZIP_LZMA) as mixed:
+        mixed.writestr("lzma.jpg", photos[3])
+    broken = zipped(tmp_path / "broken.zip", {"whole.jpg": photos[3], "broken.jpg": photos[0]}, zipfile.ZIP_DEFLATED)
+    data = bytearray(broken.read_bytes())
+    at = data.index(b"broken.jpg") + len("broken.jpg")
+    data[at : at + 50] = b"\xff" * 50
+    broken.write_bytes(data)
+    sent = [outer, nameless, mixed.filename, broken, zipped(tmp_path / "empty.zip", {}),
+            zipped(tmp_path / "folders.zip", {"visit/": b""})]  # fmt: skip
+    window = visit(javascript=javascript)
+    window.open("/en/clinician")
+    window.page.locator('#photos input[type="file"]').set_input_files(sent)
+    window.page.locator('#photos button[type="submit"]').click()
+    window.page.locator("#rows tr").nth(3).wait_for()
+    window.page.locator("#failures li").nth(4).wait_for()
+    assert [name.partition(". ")[2] for name in window.page.locator(".file-name").all_inner_texts()] == [
+        "beside.jpg", "a.jpg", "good.jpg", "whole.jpg",
+    ]  # fmt: skip
+    told = dict(line.strip().split(": ", 1) for line in window.page.locator("#failures li").all_inner_texts())
+    assert {name: reason.lower() for name, reason in told.items()} == {
+        "inner.zip": "this file is not a photo we can read",
+        "lzma.jpg": "the archive cannot be opened",
+        "broken.jpg": "the photo is damaged",
+        "empty.zip": "the archive holds no photo",
+        "folders.zip": "the archive holds no photo",
+    }
+
+
 @WITH_AND_WITHOUT_JAVASCRIPT
 def test_names_in_an_archive_of_windows_are_read_in_its_code_page(visit, send_series, files, tmp_path, javascript):
     name = "рак кожи.jpg".encode("cp866")
