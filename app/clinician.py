@@ -174,7 +174,7 @@ def person() -> str:
     """The marked lesions as one person's: which is least like the others.
 
     Raises:
-        TooFewLesions: fewer than three are marked.
+        TooFewLesions: fewer than three that can be judged are marked.
         AnswerExpired: an answer is too old.
         OwnFirst: some photos wait for their reader's diagnosis.
     """

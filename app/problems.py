@@ -136,7 +136,8 @@ PROBLEMS = {
     ),
     "too_few_lesions": Problem(
         400, _l("Too few lesions to compare"),
-        _l("At least %(number)s lesions of one person are needed to tell which is least like the others."),
+        _l("At least %(number)s lesions of one person are needed to tell which is least like the others. Photos that "
+           "cannot be judged do not count."),
         _l("Go back to the table and mark more photos as the same person's."),
     ),
     "overloaded": Problem(

@@ -24,7 +24,19 @@ from app.i18n import LANGUAGES
 from model_store.classes import CODES
 from model_store.classifier import Classifier
 from model_store.errors import EngineError
-from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, logits, send, token
+from tests.app.conftest import (
+    SOON,
+    STRANGE,
+    STRANGE_URGENT,
+    URGENT,
+    WATCH,
+    SteadyEngine,
+    encode,
+    evidence_of,
+    logits,
+    send,
+    token,
+)
 from tests.app.test_observability import samples
 from tests.app.test_patient import ROOT, assert_is_whole, text_of
 from tests.app.test_problems import FailingEngine
@@ -414,6 +426,35 @@ def test_the_least_alike_of_a_person_s_lesions_comes_first(tiny_client, photos):
     assert distances == sorted(distances, reverse=True)
     assert "ISIC_2.jpg" not in answer.text
     assert "nobody has measured yet" in text_of(answer.text)
+
+
+def test_photos_that_cannot_be_judged_are_listed_and_not_compared(make_app, photos):
+    client = make_app(rate_limit="").test_client()
+    carried = series(client, photos)
+    wall = encode(Image.new("RGB", (400, 300), (40, 160, 60)))
+    carried += [("number", "9"), *[pair for pair in series(client, {"ISIC_0.jpg": wall}) if pair[0] != "number"]]
+    marked = [("marked", number) for number in ("1", "2", "3", "9")]
+    page = post(client, f"{URL}/person", *carried, *marked).text
+    compared, listed = text_of(page).split("Not compared: cannot be judged")
+    assert "among 3 lesions" in compared
+    assert "Photo 9" not in compared
+    assert "Photo 1: ISIC_0.jpg" in compared
+    assert "Photo 9: ISIC_0.jpg This photo cannot be judged." in listed
+    assert re.findall(r'name="marked" value="(\d+)"', page) == ["1", "2", "3", "9"]  # another language lists it too
+    few = post(client, f"{URL}/person", *carried, *marked[1:])
+    assert few.status_code == 400
+    assert "cannot be judged do not count" in text_of(few.text)
+
+
+def test_a_photo_that_is_not_compared_keeps_its_alarm(make_client, photos):
+    client = make_client()
+    carried = series(client, photos)
+    with client.application.test_request_context("/en/"):
+        seen = [cases.unseal(value) for name, value in carried if name == "case"]
+        apart = [dataclasses.replace(case, features=np.eye(8, dtype=np.float16)[k]) for k, case in enumerate(seen)]
+        apart[3] = dataclasses.replace(apart[3], evidence=evidence_of(STRANGE_URGENT))
+        (listed,) = person_lesions.page([Item(k, case, None) for k, case in enumerate(apart)]).not_compared
+    assert listed.level == str(wording.IF_A_SPOT[Level.URGENT].heading)
 
 
 def test_photos_taken_in_different_ways_are_compared_without_pointing_one_out(tiny_client, photos):
