@@ -529,11 +529,36 @@ def test_what_was_measured_of_the_odd_one_out_is_shown_with_its_intervals(make_a
     assert "5 50% (40%–60%) 50% (40%–60%) 20%" in page
 
 
-def test_operating_points_follow_the_prevalence(make_app, classifier):
-    point = {"name": "soon", "risk": "malignancy", "threshold": 0.3, "sensitivity": 0.9, "specificity": 0.8}
-    report = {"sets": {"dermoscopy": {"images": 100, "operating_points": [point]}}}
-    bundle = dataclasses.replace(classifier.bundle, report=report)
-    client = serving(make_app(), Classifier(bundle, classifier.engine))
+def share(value: float, images: int) -> dict:
+    """As the evaluation writes one."""
+    return {"value": value, "low": value - 0.1, "high": value + 0.1, "images": images}
+
+
+def point(name: str, risk: str, sensitivity: dict, specificity: dict) -> dict:
+    return {"name": name, "risk": risk, "threshold": 0.3, "sensitivity": sensitivity, "specificity": specificity}
+
+
+@pytest.fixture
+def points_client(make_app, classifier):
+    """A function that makes a client of a site whose evaluation of dermoscopy has these operating points."""
+
+    def make(*points: dict):
+        report = {"sets": {"dermoscopy": {"images": 100, "operating_points": points}}}
+        bundle = dataclasses.replace(classifier.bundle, report=report)
+        return serving(make_app(), Classifier(bundle, classifier.engine))
+
+    return make
+
+
+def table_rows(page: str) -> list[str]:
+    return [
+        text_of(row).strip()
+        for row in re.findall(r"<tr.*?</tr>", page[page.index('<table class="figures"') :], re.DOTALL)
+    ]
+
+
+def test_operating_points_follow_the_prevalence(points_client):
+    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
     page = text_of(client.get(f"{URL}/operating-points?prevalence=10").text)
     assert "Positive predictive value 33.3%" in page
     assert "Negative predictive value 98.6%" in page
@@ -543,12 +568,53 @@ def test_operating_points_follow_the_prevalence(make_app, classifier):
     assert "no photos of this kind" in text_of(client.get(f"{URL}/operating-points?source=phone").text)
 
 
+@pytest.mark.parametrize(
+    ("typed", "stated"),
+    [("5", "5"), ("5 %", "5"), ("5%", "5"), ("\xa02,4\u202f% ", "2.4"), ("0", "0"), ("100", "100"), (None, "10")],
+)
+def test_the_prevalence_that_the_figures_are_for_stands_above_them(points_client, typed, stated):
+    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
+    page = client.get(f"{URL}/operating-points", query_string={} if typed is None else {"prevalence": typed}).text
+    assert f"At a prevalence of malignancy of {stated} percent" in text_of(page[: page.index("<table")])
+    share_of_all = float(stated) / 100
+    called = 0.9 * share_of_all + 0.2 * (1 - share_of_all)
+    assert f"Called, of all photographed {100 * called:.1f}%" in text_of(page)
+
+
+@pytest.mark.parametrize("typed", ["", "abc", "-3", "101", "5 6", "nan", "1e999", "5 % or so"])
+def test_a_prevalence_that_is_none_gives_no_figures_for_another(points_client, typed):
+    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
+    page = client.get(f"{URL}/operating-points", query_string={"prevalence": typed}).text
+    assert "Enter a number from 0 to 100." in text_of(page)
+    assert "At a prevalence" not in text_of(page)
+    assert "Positive predictive value – Negative predictive value – Called, of all photographed –" in text_of(page)
+    assert table_rows(page)[1].endswith("photos: 60 – –")
+    assert f'name="prevalence" value="{typed}"' in page
+
+
+def test_each_share_says_its_interval_and_its_photos_and_few_photos_give_no_predictive_value(points_client):
+    client = points_client(
+        point("soon", "malignancy", share(0.9, 20), share(0.8, 20)),
+        point("malignancy_80", "malignancy", share(0.8, 40), share(0.9, 19)),
+        point("urgent", "urgent", share(0.7, 400), share(0.6, 600)),
+    )
+    _, soon, few, urgent = table_rows(client.get(f"{URL}/operating-points?prevalence=10").text)
+    assert "90.0% 80.0%–100.0%, photos: 20 80.0% 70.0%–90.0%, photos: 20 33.3% 98.6%" in soon
+    assert "photos: 19 – Not computed: fewer than 20 test photos" in few
+    # Those with melanoma or squamous cell carcinoma are fewer than those with malignancy, of which the prevalence is.
+    assert "photos: 600 – Not computed: this point looks for fewer diagnoses" in urgent
+    chosen = text_of(client.get(f"{URL}/operating-points?point=2").text)
+    assert (
+        "Positive predictive value – Negative predictive value – Called, of all photographed – Not computed" in chosen
+    )
+
+
 def with_curve() -> dict:
     """A report with a curve for dermoscopy, as the evaluation writes it; for phone photos the named points alone."""
     curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
     soon = {"name": "soon", "risk": "malignancy", "threshold": 0.304, "sensitivity": 0.7, "specificity": 0.3}
     urgent = {"name": "urgent", "risk": "urgent", "threshold": 0.2, "sensitivity": 0.9, "specificity": 0.8}
-    points = {"images": 100, "operating_points": [soon, urgent]}
+    points = {"images": 100, "malignant": 50, "operating_points": [soon, urgent]}
     return {"sets": {"dermoscopy": {**points, "curve": curve}, "phone": points}}
 
 

@@ -401,7 +401,9 @@ def measured_site(start_site, tiny_bundle, tmp_path_factory):
     curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
     bundle = tmp_path_factory.mktemp("measured") / "1.0.0"
     shutil.copytree(tiny_bundle, bundle)
-    report = json.dumps({"sets": {"phone": {"images": 100, "operating_points": points, "curve": curve}}})
+    report = json.dumps(
+        {"sets": {"phone": {"images": 100, "malignant": 50, "operating_points": points, "curve": curve}}}
+    )
     (bundle / "report.json").write_text(report)
     document = json.loads((bundle / "bundle.json").read_text())
     document["files"]["report.json"] = hashlib.sha256(report.encode()).hexdigest()
@@ -431,6 +433,20 @@ def test_a_threshold_is_set_by_keyboard_and_another_language_keeps_it(visit, mea
     other = "ru" if language == "kk" else "kk"
     page.locator(f'.languages a[lang="{other}"]').click()
     page.locator(f'html[lang="{other}"] #chosen h2').filter(has_text="32").wait_for()
+
+
+def test_a_prevalence_that_is_no_number_takes_the_figures_away_until_it_is_one(visit, measured_site):
+    window = visit()
+    window.origin = measured_site
+    window.open("/en/clinician/operating-points?source=phone")
+    page = window.page
+    page.get_by_label("Prevalence of malignancy").fill("abc")
+    page.locator("#stated").get_by_text("Enter a number from 0 to 100.").wait_for()
+    assert page.locator("#chosen dd").nth(3).inner_text() == "–"
+    page.get_by_label("Prevalence of malignancy").fill("5 %")
+    page.locator("#stated").get_by_text("At a prevalence of malignancy of 5 percent").wait_for()
+    assert page.locator("#chosen dd").nth(3).inner_text() != "–"
+    assert window.overflow_px() == 0
 
 
 def test_the_slider_changes_with_the_source(visit, measured_site):
