@@ -19,6 +19,7 @@ const LONGEST_WAIT_S = 60;
 const waiting = []; // {name, blob, source, ownFirst, marked, place}
 let working = false;
 let answered = 0;
+let rowsGoAlong = false; // the page that is asked for next brings all rows back
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -292,7 +293,31 @@ rows.addEventListener("click", async (event) => {
 for (const name of ["order", "show"]) casesForm.elements[name].addEventListener("change", arrange);
 casesForm.addEventListener("submit", (event) => {
   if (event.submitter?.classList.contains("update")) event.preventDefault();
+  if (event.submitter?.closest(".exports")) {
+    event.preventDefault();
+    save(event.submitter.formAction);
+  }
 });
+
+// A file is fetched and saved, since the page of an error would take the table's place.
+
+async function save(url) {
+  const told = document.getElementById("export-state");
+  told.textContent = "";
+  const body = new URLSearchParams(new FormData(casesForm));
+  const reply = await fetch(url, { method: "POST", body, headers: { Accept: "application/problem+json" } })
+    .catch(() => null);
+  const content = await reply?.blob().catch(() => null);
+  if (!reply?.ok || !content) {
+    told.textContent = (content && parse(await content.text()).title) || text.textBroken;
+    return;
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = /filename="([^"]+)"/.exec(reply.headers.get("Content-Disposition"))[1];
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000 * LONGEST_WAIT_S); // a phone asks its reader first
+}
 
 // Where a form makes another page of the rows, their pictures go along, in one file: as fields they would be too long.
 
@@ -332,6 +357,7 @@ function attachAll() {
   const hides = photosForm.elements.own_first.checked || waiting.length > 0;
   if (hides && !casesForm.elements.own_first) casesForm.append(asked);
   attachDetails(() => true);
+  rowsGoAlong = true;
 }
 
 for (const link of document.querySelectorAll(".languages a")) {
@@ -375,5 +401,7 @@ document.addEventListener("paste", (event) => {
   if (files.length) take(files);
 });
 window.addEventListener("beforeunload", (event) => {
-  if (working) event.preventDefault(); // otherwise the photos still to come would be lost without a word
+  const loses = working || (rows.children.length > 0 && !rowsGoAlong);
+  rowsGoAlong = false; // should the reader stay after all
+  if (loses) event.preventDefault(); // or the answers, the reader's own diagnoses and the photos to come would be lost
 });

@@ -380,6 +380,52 @@ def test_a_row_that_comes_or_moves_leaves_the_focus_where_it_belongs(visit, send
     assert page.evaluate("document.activeElement.className") == "own"
 
 
+def test_no_single_click_throws_the_table_away(visit, send_series):
+    window = visit()
+    window.open("/en/clinician")
+    warned = []
+
+    def stay(dialog):
+        warned.append(dialog.type)
+        dialog.dismiss()
+
+    window.page.on("dialog", stay)
+    window.page.evaluate("location.reload()")  # nothing would be lost
+    window.page.wait_for_load_state()
+    send_series(window)
+    assert warned == []
+    window.page.get_by_text("Still to come: 0.").wait_for()
+    with window.page.expect_event("dialog"):
+        window.page.evaluate("setTimeout(() => location.reload())")
+    with window.page.expect_event("dialog"):
+        window.page.locator("footer a").first.click(no_wait_after=True)
+    assert warned == ["beforeunload"] * 2
+    tab = opened_by(window.page, window.page.get_by_role("link", name="Operating points at your prevalence"))
+    tab.close()
+    assert window.page.locator("#rows tr").count() == 4
+    window.page.locator(".languages").get_by_role("link", name="Қазақша").click()  # takes the rows along
+    window.page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
+    assert warned == ["beforeunload"] * 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "fhir", "pdf"])
+def test_a_file_that_cannot_be_had_leaves_the_table_and_says_why(visit, send_series, kind):
+    window = visit()
+    send_series(window)
+    page, button = window.page, window.page.locator(f'button[formaction$="/export/{kind}"]')
+    with page.expect_download() as download:
+        button.click()
+    assert download.value.suggested_filename.startswith("skin-check.")
+    page.context.clear_cookies()
+    button.click()
+    page.locator("#export-state").get_by_text("The page was open too long").wait_for()
+    page.context.set_offline(True)
+    button.click()
+    page.locator("#export-state").get_by_text("the connection broke").wait_for()
+    assert page.locator("#rows tr").count() == 4
+    window.complaints[:] = [text for text in window.complaints if "INTERNET_DISCONNECTED" not in text]
+
+
 def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):
     window = visit()
     send_series(window)
