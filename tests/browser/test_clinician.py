@@ -226,6 +226,19 @@ def test_the_model_waits_for_the_reader_s_own_diagnosis(visit, send_series, java
     page.locator("#summary").get_by_text("Your diagnosis and the model's first are the same").wait_for()
 
 
+@WITH_AND_WITHOUT_JAVASCRIPT
+@pytest.mark.parametrize(("width", "at_least"), [(360, 280), (1280, 380)])
+def test_who_is_asked_for_a_diagnosis_sees_the_photo_as_large_as_it_is(visit, send_series, width, at_least, javascript):
+    window = visit(width=width, javascript=javascript)
+    send_series(window, own_first=True)
+    seen = window.page.locator("#rows img")
+    assert seen.count() == 4
+    box = seen.first.bounding_box()
+    assert at_least <= box["width"] <= 382  # its border beside
+    assert box["height"] == pytest.approx(box["width"], abs=1)
+    assert window.overflow_px() == 0
+
+
 def test_a_key_that_passes_a_diagnosis_on_the_way_to_another_shows_nothing_of_the_model(visit, send_series):
     window = visit(width=1280)
     send_series(window, own_first=True)
