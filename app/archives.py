@@ -35,8 +35,8 @@ class Budget:
 
 
 def is_archive(data: bytes) -> bool:
-    """Whether a file begins as a ZIP archive does."""
-    return data.startswith(b"PK\x03\x04")
+    """Whether a file begins as a ZIP archive does, one of nothing too; `isArchive` in static/unzip.js says the same."""
+    return data.startswith((b"PK\x03\x04", b"PK\x05\x06"))
 
 
 def listed(data: bytes) -> int:
@@ -54,8 +54,8 @@ def photos(data: bytes, budget: Budget) -> Iterator[tuple[str, bytes | PhotoErro
         budget: how many entries it may list, and how much its files, each and together, may unpack to.
 
     Raises:
-        ArchiveError: `damaged_archive`; `archive_too_large` with `limit`, the most entries: before the first file, or
-            in place of the one with which the budget is spent and of all after it.
+        ArchiveError: `damaged_archive`; `empty_archive`: no file is in it; `archive_too_large` with `limit`, the most
+            entries: before the first file, or in place of the one with which the budget is spent and of all after it.
     """
     entries = listed(data)
     if entries > budget.entries:
@@ -65,7 +65,10 @@ def photos(data: bytes, budget: Budget) -> Iterator[tuple[str, bytes | PhotoErro
         with zipfile.ZipFile(io.BytesIO(data), metadata_encoding=_CODE_PAGE) as archive:
             if _overlap(archive):
                 raise ArchiveError("damaged_archive")
-            for entry in filter(_is_photo, archive.infolist()):
+            found = list(filter(_is_photo, archive.infolist()))
+            if not found:
+                raise ArchiveError("empty_archive")
+            for entry in found:
                 yield _name(entry), _read(archive, entry, budget)
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, EOFError) as error:
         raise ArchiveError("damaged_archive") from error

@@ -119,14 +119,17 @@ def results() -> str:
 def photo() -> str:
     """Answer one photo of a series with its row, for the script.
 
+    An archive is no photo here: the script has opened those that were chosen, and what is in one that lay in another
+    would be dropped but for its first file.
+
     Raises:
         MissingPhoto, PhotoError: the file gives no answer.
         Overloaded, DeadlineExceeded, EngineError: the script may try again.
     """
-    (name, content) = next(_files(), ("", MissingPhoto()))
-    if isinstance(content, ModelStoreError):
-        raise content
-    case, detail = cases.look(content, name, _said_source())
+    file = request.files.get("photo")
+    if not file or not file.filename:
+        raise MissingPhoto()
+    case, detail = cases.look(file.stream.read(), file.filename, _said_source())
     return _row(Item(_number(), case, detail))
 
 
@@ -169,7 +172,7 @@ def person() -> str:
     """The marked lesions as one person's: which is least like the others.
 
     Raises:
-        TooFewLesions: fewer than three are marked.
+        TooFewLesions: fewer than three that can be judged are marked.
         AnswerExpired: an answer is too old.
         OwnFirst: some photos wait for their reader's diagnosis.
     """

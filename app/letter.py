@@ -246,7 +246,7 @@ def _risk(read: Judged, probability: float, point_name: str, level: wording.Leve
         "Of %(n)s test photos it was reached by %(sensitivity)s of those that showed this, and not by %(specificity)s "
         "of the others.",
         n=format_decimal(read.bundle.report["sets"][source]["images"]),
-        sensitivity=results.percent(points[point_name].sensitivity),
-        specificity=results.percent(points[point_name].specificity),
+        sensitivity=results.percent(points[point_name].sensitivity.value),
+        specificity=results.percent(points[point_name].specificity.value),
     )
     return f"{begins} {found}"

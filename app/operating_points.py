@@ -4,28 +4,42 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Share:
+    """A measured share in [0, 1].
+
+    Attributes:
+        low, high: of its 95 percent interval; None where the report has none.
+        images: how many test photos it was measured on; 0 where the report does not say.
+    """
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    images: int = 0
+
+
+@dataclass(frozen=True)
 class Measured:
     """One named threshold as the bundle's evaluation measured it on its test photos of one source.
 
     Attributes:
         name, risk, threshold: as in `prediction.OperatingPoint`.
-        sensitivity, specificity: shares in [0, 1].
     """
 
     name: str
     risk: str
     threshold: float
-    sensitivity: float
-    specificity: float
+    sensitivity: Share
+    specificity: Share
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """What one threshold of malignancy finds and spares, named or not: all three shares in [0, 1]."""
+    """What one threshold of malignancy, in [0, 1], finds and spares, named or not."""
 
     threshold: float
-    sensitivity: float
-    specificity: float
+    sensitivity: Share
+    specificity: Share
 
 
 @dataclass(frozen=True)
@@ -44,9 +58,9 @@ def measured(report: dict, source: str) -> tuple[Measured, ...]:
     """
     points = report.get("sets", {}).get(source, {}).get("operating_points", [])
     found = [
-        Measured(p["name"], p["risk"], p["threshold"], _share(p["sensitivity"]), _share(p["specificity"]))
+        Measured(p["name"], p["risk"], p["threshold"], sensitivity, specificity)
         for p in points
-        if _share(p["sensitivity"]) is not None and _share(p["specificity"]) is not None
+        if (sensitivity := _share(p["sensitivity"])) and (specificity := _share(p["specificity"]))
     ]
     return tuple(sorted(found, key=lambda point: (point.risk, point.threshold)))
 
@@ -56,11 +70,13 @@ def curve(report: dict, source: str) -> tuple[CurvePoint, ...]:
 
     Empty where the evaluation wrote no curve of that source, or had nothing malignant or nothing else to measure it on.
     """
-    points = report.get("sets", {}).get(source, {}).get("curve", [])
+    figures = report.get("sets", {}).get(source, {})
+    malignant = figures.get("malignant", 0)
+    others = figures.get("images", 0) - malignant
     found = [
-        CurvePoint(p["threshold"], _share(p["sensitivity"]), _share(p["specificity"]))
-        for p in points
-        if _share(p["sensitivity"]) is not None and _share(p["specificity"]) is not None
+        CurvePoint(p["threshold"], sensitivity, specificity)
+        for p in figures.get("curve", [])
+        if (sensitivity := _share(p["sensitivity"], malignant)) and (specificity := _share(p["specificity"], others))
     ]
     return tuple(sorted(found, key=lambda point: point.threshold))
 
@@ -78,5 +94,10 @@ def predictive_values(sensitivity: float, specificity: float, prevalence: float)
     return PredictiveValues(true_positive / called if called else None, true_negative / left if left else None, called)
 
 
-def _share(figure: float | dict | None) -> float | None:
-    return figure["value"] if isinstance(figure, dict) else figure
+def _share(figure: float | dict | None, images: int = 0) -> Share | None:
+    """A share as the report has it: alone, measured on so many photos, or with its interval and its own number."""
+    if not isinstance(figure, dict):
+        return None if figure is None else Share(figure, images=images)
+    if figure["value"] is None:
+        return None
+    return Share(figure["value"], figure.get("low"), figure.get("high"), figure.get("images", images))

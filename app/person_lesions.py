@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from flask import current_app
-from flask_babel import format_decimal, format_percent
+from flask_babel import format_decimal, format_percent, gettext
 from flask_wtf.csrf import generate_csrf
 
 from app import case_rows, cases, wording
@@ -17,7 +17,7 @@ from model_store.ugly_duckling import MIN_LESIONS, strangeness
 
 
 class TooFewLesions(ModelStoreError):
-    """The odd one out needs others."""
+    """The odd one out needs others that can be judged."""
 
     def __init__(self) -> None:
         super().__init__("too_few_lesions", number=MIN_LESIONS)
@@ -36,6 +36,24 @@ class PersonLesion:
     melanoma_rank: int
     malignancy: str
     level: str
+
+
+@dataclass(frozen=True)
+class NotCompared:
+    """One photo that cannot be judged: it would be unlike all lesions, whatever it shows. `level` may still alarm."""
+
+    name: str
+    photo_url: str
+    level: str
+
+
+@dataclass(frozen=True)
+class Carried:
+    """What the page's form keeps of one photo, with the number of its row in the table."""
+
+    number: int
+    case: str
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -58,19 +76,21 @@ class PersonPage:
 
     mixed: bool
     lesions: tuple[PersonLesion, ...]
-    sealed: tuple[cases.Sealed, ...]
+    not_compared: tuple[NotCompared, ...]
+    carried: tuple[Carried, ...]
     measurements: tuple[Measurement, ...]
     melanomas: str
     model: str
     csrf: str
 
 
-def page(items: Sequence[Item]) -> PersonPage:
-    """Compare lesions of one person.
+def page(marked: Sequence[Item]) -> PersonPage:
+    """Compare lesions of one person; photos that cannot be judged are only listed.
 
     Raises:
-        TooFewLesions: there are fewer than three.
+        TooFewLesions: fewer than three can be judged.
     """
+    items = [item for item in marked if not item.case.cannot_be_judged]
     if len(items) < MIN_LESIONS:
         raise TooFewLesions()
     features = np.stack([item.case.features for item in items])
@@ -80,9 +100,9 @@ def page(items: Sequence[Item]) -> PersonPage:
     mixed = len({item.case.prediction.source for item in items}) > 1
     lesions = [
         PersonLesion(
-            name=items[index].case.name,
+            name=_name(items[index]),
             source=str(wording.SOURCES[items[index].case.prediction.source]),
-            photo_url=items[index].detail.photo_url if items[index].detail else "",
+            photo_url=_photo_url(items[index]),
             distance=format_decimal(round(float(strange[index]), 3)),
             bar=round(100 * float(strange[index] / max(strange.max(), 1e-9)), 1),
             melanoma=percent(melanoma[index]),
@@ -93,13 +113,20 @@ def page(items: Sequence[Item]) -> PersonPage:
         for index in (by_melanoma if mixed else np.argsort(-strange, kind="stable"))
     ]
     measured = current_app.extensions["classifier"].bundle.report.get("ugly_duckling", {"lesions": []})
-    sealed = [cases.seal(item.case, item.detail) for item in items]
+    sealed = [cases.seal(item.case, item.detail) for item in marked]
     details = cases.for_one_form(one.detail for one in sealed)
     known = [one for one in measured["lesions"] if one["by_distance"]]
     return PersonPage(
         mixed=mixed,
         lesions=tuple(lesions),
-        sealed=tuple(cases.Sealed(one.case, detail) for one, detail in zip(sealed, details, strict=True)),
+        not_compared=tuple(
+            NotCompared(_name(item), _photo_url(item), case_rows.level_of(item.case))
+            for item in marked
+            if item.case.cannot_be_judged
+        ),
+        carried=tuple(
+            Carried(item.number, one.case, detail) for item, one, detail in zip(marked, sealed, details, strict=True)
+        ),
         measurements=tuple(
             Measurement(
                 format_decimal(one["count"]),
@@ -113,6 +140,15 @@ def page(items: Sequence[Item]) -> PersonPage:
         model=case_rows.model_name(),
         csrf=generate_csrf(),
     )
+
+
+def _name(item: Item) -> str:
+    """With the row's number, since phones give all their photos one name."""
+    return gettext("Photo %(number)s: %(name)s", number=item.number, name=item.case.name)
+
+
+def _photo_url(item: Item) -> str:
+    return item.detail.photo_url if item.detail else ""
 
 
 def _with_interval(figure: dict) -> str:

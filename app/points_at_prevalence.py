@@ -1,6 +1,5 @@
 """The page of operating points: the evaluation's sensitivity and specificity, and what follows at a prevalence."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,27 +9,35 @@ from flask_babel import format_decimal, gettext
 from app import wording
 from app.case_rows import Choice, model_name
 from app.i18n import percent_in_tenths
-from app.operating_points import CurvePoint, Measured, curve, predictive_values
+from app.operating_points import CurvePoint, Measured, Share, curve, predictive_values
 from app.operating_points import measured as of_report
 from model_store.prediction import SOURCES
 
 DEFAULT_PREVALENCE = 10.0  # percent; an example, which the reader replaces
-CURVE_RISK = "malignancy"  # that the evaluation's curve is over
+CURVE_RISK = "malignancy"  # that the evaluation's curve is over, and that the reader's prevalence is of
+FEWEST_IMAGES = 20  # with the disease, and without: on fewer, what seems a predictive value is chance
 START = "soon"  # the operating point at which the slider stands first: the one that the advice rests on
 
 
 @dataclass(frozen=True)
 class PointFigures:
-    """One threshold at the prevalence that the reader entered; `marked` where the slider stands at it."""
+    """One threshold at the prevalence that the reader entered; `marked` where the slider stands at it.
+
+    Beside each share stands what it rests on: its interval and its number of photos. `no_values` says why a dash stands
+    for the figures that follow from the prevalence, where it does although the prevalence is known.
+    """
 
     name: str
     risk: str
     threshold: str
     sensitivity: str
+    sensitivity_rests_on: str
     specificity: str
+    specificity_rests_on: str
     positive: str
     negative: str
     called: str
+    no_values: str
     marked: bool
 
 
@@ -68,10 +75,14 @@ class Chart:
 
 @dataclass(frozen=True)
 class PointsPage:
-    """All that templates/clinician/points.html may see; without a measurement there is no `slider` and no `chosen`."""
+    """All that templates/clinician/points.html may see; without a measurement there is no `slider` and no `chosen`.
+
+    `prevalence` is as the reader typed it; `stated` says which one the figures are for, or what to type.
+    """
 
     sources: tuple[Choice, ...]
     prevalence: str
+    stated: str
     slider: Slider | None
     chosen: PointFigures | None
     chart: Chart | None
@@ -90,7 +101,8 @@ def page(asked: Mapping[str, str]) -> PointsPage:
     bundle = current_app.extensions["classifier"].bundle
     source = asked.get("source", "")
     source = source if source in SOURCES else SOURCES[0]
-    prevalence = _percent(asked.get("prevalence", ""))
+    typed = asked.get("prevalence", f"{DEFAULT_PREVALENCE:g}")
+    prevalence = _percent(typed)
     named, curved = of_report(bundle.report, source), curve(bundle.report, source)
     slider = chosen = None
     marked = []
@@ -108,7 +120,8 @@ def page(asked: Mapping[str, str]) -> PointsPage:
     images = bundle.report.get("sets", {}).get(source, {}).get("images", 0)
     return PointsPage(
         sources=tuple(Choice(code, str(wording.SOURCES[code]), code == source) for code in SOURCES),
-        prevalence=f"{prevalence:g}",
+        prevalence=typed,
+        stated=_stated(prevalence),
         slider=slider,
         chosen=chosen,
         chart=_chart(curved) if curved else None,
@@ -129,8 +142,8 @@ def _over_curve(curved: tuple[CurvePoint, ...], named: tuple[Measured, ...], wan
             name=str(wording.point(point.name)),
             at=min(max(round(100 * point.threshold), low), high),
             x=round(100 * point.threshold, 1),
-            sensitivity_y=_down(point.sensitivity),
-            specificity_y=_down(point.specificity),
+            sensitivity_y=_down(point.sensitivity.value),
+            specificity_y=_down(point.specificity.value),
         )
         for point in named
         if point.risk == CURVE_RISK
@@ -147,7 +160,7 @@ def _over_names(named: tuple[Measured, ...], wanted: int | None) -> Slider:
 
 def _chart(curved: tuple[CurvePoint, ...]) -> Chart:
     def line(share: str) -> str:
-        return " ".join(f"{round(100 * point.threshold, 1)},{_down(getattr(point, share))}" for point in curved)
+        return " ".join(f"{round(100 * point.threshold, 1)},{_down(getattr(point, share).value)}" for point in curved)
 
     return Chart(line("sensitivity"), line("specificity"))
 
@@ -157,20 +170,52 @@ def _down(share: float) -> float:
 
 
 def _figures(
-    name: str, risk: str, point: CurvePoint | Measured, prevalence: float, marked: bool = False
+    name: str, risk: str, point: CurvePoint | Measured, prevalence: float | None, marked: bool = False
 ) -> PointFigures:
-    values = predictive_values(point.sensitivity, point.specificity, prevalence / 100)
+    no_values = _no_values(risk, point)
+    values = None
+    if prevalence is not None and not no_values:
+        values = predictive_values(point.sensitivity.value, point.specificity.value, prevalence / 100)
     return PointFigures(
         name=name,
         risk=str(wording.RISKS[risk]),
         threshold=_tenths(point.threshold),
-        sensitivity=_tenths(point.sensitivity),
-        specificity=_tenths(point.specificity),
-        positive=_tenths(values.positive),
-        negative=_tenths(values.negative),
-        called=_tenths(values.called),
+        sensitivity=_tenths(point.sensitivity.value),
+        sensitivity_rests_on=_rests_on(point.sensitivity),
+        specificity=_tenths(point.specificity.value),
+        specificity_rests_on=_rests_on(point.specificity),
+        positive=_tenths(values and values.positive),
+        negative=_tenths(values and values.negative),
+        called=_tenths(values and values.called),
+        no_values=no_values,
         marked=marked,
     )
+
+
+def _no_values(risk: str, point: CurvePoint | Measured) -> str:
+    """Why nothing may be computed from the prevalence for this threshold; empty where it may."""
+    if risk != CURVE_RISK:
+        return gettext("Not computed: this point looks for fewer diagnoses than the prevalence that you enter counts.")
+    if min(point.sensitivity.images, point.specificity.images) < FEWEST_IMAGES:
+        return gettext(
+            "Not computed: fewer than %(number)s test photos with malignancy, or without, stand behind this point.",
+            number=format_decimal(FEWEST_IMAGES),
+        )
+    return ""
+
+
+def _rests_on(share: Share) -> str:
+    photos = gettext("photos: %(number)s", number=format_decimal(share.images)) if share.images else ""
+    if share.low is None or share.high is None:
+        return photos
+    interval = f"{_tenths(share.low)}–{_tenths(share.high)}"
+    return f"{interval}, {photos}" if photos else interval
+
+
+def _stated(prevalence: float | None) -> str:
+    if prevalence is None:
+        return gettext("Enter a number from 0 to 100.")
+    return gettext("At a prevalence of malignancy of %(number)s percent", number=format_decimal(round(prevalence, 3)))
 
 
 def _whole(text: str) -> int | None:
@@ -178,13 +223,13 @@ def _whole(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else None
 
 
-def _percent(text: str) -> float:
-    """What a reader typed, kept within 0 to 100; `DEFAULT_PREVALENCE` where it is no number."""
+def _percent(text: str) -> float | None:
+    """What a reader typed, with or without a sign of percent; None where it is no number from 0 to 100."""
     try:
-        entered = float(text.replace(",", "."))
+        entered = float(text.replace("%", "").replace(",", "."))  # which takes spaces of all kinds around it
     except ValueError:
-        return DEFAULT_PREVALENCE
-    return min(max(entered, 0.0), 100.0) if math.isfinite(entered) else DEFAULT_PREVALENCE
+        return None
+    return entered if 0 <= entered <= 100 else None
 
 
 def _tenths(share: float | None) -> str:

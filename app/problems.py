@@ -109,6 +109,11 @@ PROBLEMS = {
         _l("The ZIP archive is damaged, protected by a password, or packed in an unusual way."),
         _l("Pack the photos into a new ZIP archive without a password, or send them without one."),
     ),
+    "empty_archive": Problem(
+        422, _l("The archive holds no photo"),
+        _l("The ZIP archive is empty, or has folders alone."),
+        _l("Pack the photos into a new ZIP archive, or send them without one."),
+    ),
     "archive_too_large": Problem(
         422, _l("The archive holds too much"),
         _l("The ZIP archive has more than %(limit)s files, or what it unpacks to is too large."),
@@ -131,7 +136,8 @@ PROBLEMS = {
     ),
     "too_few_lesions": Problem(
         400, _l("Too few lesions to compare"),
-        _l("At least %(number)s lesions of one person are needed to tell which is least like the others."),
+        _l("At least %(number)s lesions of one person are needed to tell which is least like the others. Photos that "
+           "cannot be judged do not count."),
         _l("Go back to the table and mark more photos as the same person's."),
     ),
     "overloaded": Problem(

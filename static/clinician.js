@@ -19,6 +19,7 @@ const LONGEST_WAIT_S = 60;
 const waiting = []; // {name, blob, source, ownFirst, marked, place}
 let working = false;
 let answered = 0;
+let rowsGoAlong = false; // the page that is asked for next brings all rows back
 
 const sleep = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
@@ -33,34 +34,50 @@ document.getElementById("details").replaceChildren();
 // Taking photos in
 
 async function take(files) {
-  if (files.some(isArchive) && !canOpenArchives()) {
+  const packed = await Promise.all(files.map(isArchive));
+  if (packed.includes(true) && !canOpenArchives()) {
     const chosen = new DataTransfer(); // the files may have been dropped or pasted
     for (const file of files) chosen.items.add(file);
     input.files = chosen.files;
     photosForm.submit(); // the server can open it
     return;
   }
-  for (const file of files) {
-    if (!isArchive(file)) {
-      enqueue(file.name, file);
-      continue;
-    }
-    try {
-      for (const { name, blob } of await openArchive(file)) enqueue(name, blob);
-    } catch {
-      fail(file.name, text.textArchive, "damaged_archive");
-    }
+  for (const [index, file] of files.entries()) {
+    if (packed[index]) await takeArchive(file);
+    else enqueue(file.name, file);
   }
   work();
 }
 
+// Every file of an archive gets a place in the queue or stands among those without an answer.
+async function takeArchive(file) {
+  const reasons = {
+    damaged_archive: text.textArchive,
+    empty_archive: text.textEmptyArchive,
+    archive_too_large: text.textArchiveTooLarge,
+    damaged_image: text.textDamaged,
+  };
+  const found = await openArchive(file).catch(() => [{ name: file.name, code: "damaged_archive" }]);
+  if (!found.length) found.push({ name: file.name, code: "empty_archive" });
+  for (const { name, blob, code } of found) {
+    if (blob) enqueue(name, blob);
+    else fail(name, reasons[code], code);
+  }
+}
+
 // What the form says now holds for the photo, also if it changes before the photo's turn. `said` may hold otherwise, and
-// whether the photo is marked as the same person's from the start.
+// whether the photo is marked as the same person's from the start. Tells whether the photo was taken.
 function enqueue(name, blob, said = {}) {
   const { source, own_first: ownFirst } = photosForm.elements;
-  if (isFull()) return fail(name, text.textTooMany, "too_many_photos");
-  if (blob.size > Number(text.limitMb) * 1e6) return fail(name, text.textTooLarge, "body_too_large");
+  let problem = null;
+  if (isFull()) problem = [text.textTooMany, "too_many_photos"];
+  else if (blob.size > Number(text.limitMb) * 1e6) problem = [text.textTooLarge, "body_too_large"];
+  if (problem) {
+    fail(name, ...problem);
+    return false;
+  }
   waiting.push({ name, blob, source: source.value, ownFirst: ownFirst.checked, ...said, place: addPlace(name) });
+  return true;
 }
 
 function addPlace(name) {
@@ -276,7 +293,31 @@ rows.addEventListener("click", async (event) => {
 for (const name of ["order", "show"]) casesForm.elements[name].addEventListener("change", arrange);
 casesForm.addEventListener("submit", (event) => {
   if (event.submitter?.classList.contains("update")) event.preventDefault();
+  if (event.submitter?.closest(".exports")) {
+    event.preventDefault();
+    save(event.submitter.formAction);
+  }
 });
+
+// A file is fetched and saved, since the page of an error would take the table's place.
+
+async function save(url) {
+  const told = document.getElementById("export-state");
+  told.textContent = "";
+  const body = new URLSearchParams(new FormData(casesForm));
+  const reply = await fetch(url, { method: "POST", body, headers: { Accept: "application/problem+json" } })
+    .catch(() => null);
+  const content = await reply?.blob().catch(() => null);
+  if (!reply?.ok || !content) {
+    told.textContent = (content && parse(await content.text()).title) || text.textBroken;
+    return;
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(content);
+  link.download = /filename="([^"]+)"/.exec(reply.headers.get("Content-Disposition"))[1];
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000 * LONGEST_WAIT_S); // a phone asks its reader first
+}
 
 // Where a form makes another page of the rows, their pictures go along, in one file: as fields they would be too long.
 
@@ -316,6 +357,7 @@ function attachAll() {
   const hides = photosForm.elements.own_first.checked || waiting.length > 0;
   if (hides && !casesForm.elements.own_first) casesForm.append(asked);
   attachDetails(() => true);
+  rowsGoAlong = true;
 }
 
 for (const link of document.querySelectorAll(".languages a")) {
@@ -332,7 +374,6 @@ for (const button of document.querySelectorAll(".languages button")) button.addE
 // What the visitor does
 
 photosForm.addEventListener("submit", (event) => {
-  if (input.files.length && [...input.files].some(isArchive) && !canOpenArchives()) return;
   event.preventDefault();
   if (!input.files.length) {
     state.textContent = text.textNoPhoto;
@@ -360,5 +401,7 @@ document.addEventListener("paste", (event) => {
   if (files.length) take(files);
 });
 window.addEventListener("beforeunload", (event) => {
-  if (working) event.preventDefault(); // otherwise the photos still to come would be lost without a word
+  const loses = working || (rows.children.length > 0 && !rowsGoAlong);
+  rowsGoAlong = false; // should the reader stay after all
+  if (loses) event.preventDefault(); // or the answers, the reader's own diagnoses and the photos to come would be lost
 });

@@ -1,6 +1,7 @@
 // A ZIP archive is opened in the browser, so that its photos travel one by one like any others.
 "use strict";
 
+const FIRST = [0x04034b50, 0x06054b50]; // of a file, or of an archive without one
 const ENTRY = 0x02014b50; // of the central directory (APPNOTE.TXT 4.3.12)
 const END = 0x06054b50; // of the archive (4.3.16)
 const END_BYTES = 22;
@@ -9,8 +10,10 @@ const MAX_UNPACKED_BYTES = 500e6;
 const UTF8_FLAG = 0x800; // the name's encoding (4.4.4, bit 11)
 const UNIX_SYSTEMS = [3, 19]; // of the version made by (4.4.2): Unix and macOS
 
-function isArchive(file) {
-  return /\.zip$/i.test(file.name) || /zip/.test(file.type);
+// By its first bytes, as the site does: a name says nothing of what a file is.
+async function isArchive(file) {
+  const head = await file.slice(0, 4).arrayBuffer().catch(() => null); // a file of a cloud may not be had
+  return head?.byteLength === 4 && FIRST.includes(new DataView(head).getUint32(0, true));
 }
 
 function canOpenArchives() {
@@ -22,18 +25,18 @@ function canOpenArchives() {
   }
 }
 
-// Gives [{name, blob}]; whatever is no photo by its place (folders, hidden files) is left out. Throws on a bad archive.
+// Gives [{name, blob}], or with the code of a problem in place of a blob that cannot be had; whatever is no photo by its
+// place (folders, hidden files) is left out. Throws where the archive's list cannot be read.
 async function openArchive(file) {
   const tail = new DataView(await file.slice(Math.max(0, file.size - END_BYTES - LONGEST_COMMENT)).arrayBuffer());
   let end = tail.byteLength - END_BYTES;
   while (end >= 0 && tail.getUint32(end, true) !== END) end -= 1;
   if (end < 0) throw new Error("no end");
-  const count = tail.getUint16(end + 10, true);
   const start = tail.getUint32(end + 16, true);
   const list = new DataView(await file.slice(start, start + tail.getUint32(end + 12, true)).arrayBuffer());
   const found = [];
   let unpacked = 0;
-  for (let at = 0, index = 0; index < count; index += 1) {
+  for (let at = 0; at < list.byteLength;) {
     if (list.getUint32(at, true) !== ENTRY) throw new Error("no entry");
     const [flags, method] = [list.getUint16(at + 8, true), list.getUint16(at + 10, true)];
     const [packedSize, size] = [list.getUint32(at + 20, true), list.getUint32(at + 24, true)];
@@ -46,13 +49,22 @@ async function openArchive(file) {
     const last = name.split("/").pop();
     if (!last || last.startsWith(".") || name.startsWith("__MACOSX/") || /^thumbs\.db$/i.test(last)) continue;
     unpacked += size;
-    if (flags & 1 || ![0, 8].includes(method) || unpacked > MAX_UNPACKED_BYTES) throw new Error("cannot be read");
-    found.push({ name: last, blob: await unpack(file, place, packedSize, size, method) });
+    if (flags & 1 || ![0, 8].includes(method)) found.push({ name: last, code: "damaged_archive" });
+    else if (unpacked > MAX_UNPACKED_BYTES) found.push({ name: last, code: "archive_too_large" });
+    else found.push({ name: last, ...await unpack(file, place, packedSize, size, method) });
   }
   return found;
 }
 
 async function unpack(file, place, packedSize, size, method) {
+  try {
+    return { blob: await contentOf(file, place, packedSize, size, method) };
+  } catch {
+    return { code: "damaged_image" };
+  }
+}
+
+async function contentOf(file, place, packedSize, size, method) {
   const head = new DataView(await file.slice(place, place + 30).arrayBuffer());
   const start = place + 30 + head.getUint16(26, true) + head.getUint16(28, true);
   const packed = file.slice(start, start + packedSize);

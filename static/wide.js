@@ -21,11 +21,16 @@ let boxes = []; // {x, y, side} in the photo's pixels, with the button that show
 let chosen = null; // the box that the buttons change
 let lastSide = 0;
 let marked = 0; // the number of the last box
+const hasUnsent = () => boxes.some((box) => !box.sent);
 
 // Choosing the photo
 
 async function openWide(file) {
   if (!file) return;
+  if (hasUnsent() && !window.confirm(wide.dataset.textDropSquares)) {
+    wideInput.value = ""; // or the same photo could not be chosen later
+    return;
+  }
   const image = new Image();
   image.src = URL.createObjectURL(file);
   try {
@@ -260,14 +265,15 @@ async function sendBoxes() {
   }
   for (const box of left) box.sent = true; // all before the first is cut, or a second click would send them again
   for (const box of left) {
-    box.button.classList.add("sent");
     // A lesion in a wide photo was never seen through a dermatoscope.
-    enqueue(`${wideName}-${box.number}.jpg`, await cutBox(box), { source: "phone", marked: true });
+    box.sent = enqueue(`${wideName}-${box.number}.jpg`, await cutBox(box), { source: "phone", marked: true });
+    box.button.classList.toggle("sent", box.sent);
     work(); // with the first, since from then on the browser warns whoever leaves the page
   }
-  wideState.textContent = wide.dataset.textCutting;
+  const refused = left.filter((box) => !box.sent).length;
+  wideState.textContent = refused ? fill(wide.dataset.textRefused, { number: refused }) : wide.dataset.textCutting;
 }
 
 window.addEventListener("beforeunload", (event) => {
-  if (boxes.some((box) => !box.sent)) event.preventDefault(); // the squares would be lost without a word
+  if (hasUnsent()) event.preventDefault(); // the squares would be lost without a word
 });

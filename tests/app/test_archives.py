@@ -83,7 +83,14 @@ def test_entries_that_share_bytes_are_refused():
     twice = data[:second] + data[start:second] + data[end:]  # both names in the list lead to the first file
     with pytest.raises(ArchiveError, match="damaged_archive"):
         list(photos(twice, Budget(MEGABYTE, LARGEST_MB)))
-    assert list(photos(packed({}), Budget(MEGABYTE, LARGEST_MB))) == []
+
+
+@pytest.mark.parametrize("files", [{}, {"folder/": b""}, {"__MACOSX/._a.jpg": b"x"}])
+def test_an_archive_without_a_photo_says_so(files):
+    data = packed(files)
+    assert archives.is_archive(data)
+    with pytest.raises(ArchiveError, match="empty_archive"):
+        list(photos(data, Budget(MEGABYTE, LARGEST_MB)))
 
 
 def test_a_list_of_too_many_entries_is_refused_before_it_is_read(monkeypatch):

@@ -24,7 +24,19 @@ from app.i18n import LANGUAGES
 from model_store.classes import CLASSES, CODES
 from model_store.classifier import Classifier
 from model_store.errors import EngineError
-from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, SteadyEngine, encode, logits, send, token
+from tests.app.conftest import (
+    SOON,
+    STRANGE,
+    STRANGE_URGENT,
+    URGENT,
+    WATCH,
+    SteadyEngine,
+    encode,
+    evidence_of,
+    logits,
+    send,
+    token,
+)
 from tests.app.test_observability import samples
 from tests.app.test_patient import ROOT, assert_is_whole, text_of
 from tests.app.test_problems import FailingEngine
@@ -216,9 +228,6 @@ def test_a_file_in_an_archive_may_not_be_larger_than_one_sent_by_itself(make_cli
     page = text_of(send_files(client, {"visit.zip": buffer.getvalue()}).text)
     assert "large.jpg : The file is too large" in page
     assert "1. ISIC_0.jpg" in page
-    refused = send_files(client, {"visit.zip": buffer.getvalue()}, f"{URL}/photo")
-    assert refused.status_code == 413
-    assert "larger than 1 MB" in refused.text
 
 
 def test_a_form_without_photos_is_explained(make_client):
@@ -231,6 +240,15 @@ def test_the_script_s_photo_is_answered_with_one_row_or_a_problem(make_client, p
     assert row.status_code == 200
     assert re.match(r'\s*<tr role="row" id="photo-7"', row.text)
     assert send_files(client, {"a.txt": b"text"}, f"{URL}/photo").status_code == 415
+    assert send_files(client, {}, f"{URL}/photo").status_code == 400
+
+
+def test_an_archive_that_the_script_did_not_open_is_refused_since_one_row_cannot_answer_it(make_client, photos):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in photos.items():
+            archive.writestr(name, content)
+    assert send_files(make_client(), {"inner.zip": buffer.getvalue()}, f"{URL}/photo").status_code == 415
 
 
 def test_a_source_that_the_sender_names_decides_the_calibration(make_client, photos):
@@ -410,6 +428,35 @@ def test_the_least_alike_of_a_person_s_lesions_comes_first(tiny_client, photos):
     assert "nobody has measured yet" in text_of(answer.text)
 
 
+def test_photos_that_cannot_be_judged_are_listed_and_not_compared(make_app, photos):
+    client = make_app(rate_limit="").test_client()
+    carried = series(client, photos)
+    wall = encode(Image.new("RGB", (400, 300), (40, 160, 60)))
+    carried += [("number", "9"), *[pair for pair in series(client, {"ISIC_0.jpg": wall}) if pair[0] != "number"]]
+    marked = [("marked", number) for number in ("1", "2", "3", "9")]
+    page = post(client, f"{URL}/person", *carried, *marked).text
+    compared, listed = text_of(page).split("Not compared: cannot be judged")
+    assert "among 3 lesions" in compared
+    assert "Photo 9" not in compared
+    assert "Photo 1: ISIC_0.jpg" in compared
+    assert "Photo 9: ISIC_0.jpg This photo cannot be judged." in listed
+    assert re.findall(r'name="marked" value="(\d+)"', page) == ["1", "2", "3", "9"]  # another language lists it too
+    few = post(client, f"{URL}/person", *carried, *marked[1:])
+    assert few.status_code == 400
+    assert "cannot be judged do not count" in text_of(few.text)
+
+
+def test_a_photo_that_is_not_compared_keeps_its_alarm(make_client, photos):
+    client = make_client()
+    carried = series(client, photos)
+    with client.application.test_request_context("/en/"):
+        seen = [cases.unseal(value) for name, value in carried if name == "case"]
+        apart = [dataclasses.replace(case, features=np.eye(8, dtype=np.float16)[k]) for k, case in enumerate(seen)]
+        apart[3] = dataclasses.replace(apart[3], evidence=evidence_of(STRANGE_URGENT))
+        (listed,) = person_lesions.page([Item(k, case, None) for k, case in enumerate(apart)]).not_compared
+    assert listed.level == str(wording.IF_A_SPOT[Level.URGENT].heading)
+
+
 def test_photos_taken_in_different_ways_are_compared_without_pointing_one_out(tiny_client, photos):
     client = tiny_client
     names = list(photos)
@@ -482,11 +529,36 @@ def test_what_was_measured_of_the_odd_one_out_is_shown_with_its_intervals(make_a
     assert "5 50% (40%–60%) 50% (40%–60%) 20%" in page
 
 
-def test_operating_points_follow_the_prevalence(make_app, classifier):
-    point = {"name": "soon", "risk": "malignancy", "threshold": 0.3, "sensitivity": 0.9, "specificity": 0.8}
-    report = {"sets": {"dermoscopy": {"images": 100, "operating_points": [point]}}}
-    bundle = dataclasses.replace(classifier.bundle, report=report)
-    client = serving(make_app(), Classifier(bundle, classifier.engine))
+def share(value: float, images: int) -> dict:
+    """As the evaluation writes one."""
+    return {"value": value, "low": value - 0.1, "high": value + 0.1, "images": images}
+
+
+def point(name: str, risk: str, sensitivity: dict, specificity: dict) -> dict:
+    return {"name": name, "risk": risk, "threshold": 0.3, "sensitivity": sensitivity, "specificity": specificity}
+
+
+@pytest.fixture
+def points_client(make_app, classifier):
+    """A function that makes a client of a site whose evaluation of dermoscopy has these operating points."""
+
+    def make(*points: dict):
+        report = {"sets": {"dermoscopy": {"images": 100, "operating_points": points}}}
+        bundle = dataclasses.replace(classifier.bundle, report=report)
+        return serving(make_app(), Classifier(bundle, classifier.engine))
+
+    return make
+
+
+def table_rows(page: str) -> list[str]:
+    return [
+        text_of(row).strip()
+        for row in re.findall(r"<tr.*?</tr>", page[page.index('<table class="figures"') :], re.DOTALL)
+    ]
+
+
+def test_operating_points_follow_the_prevalence(points_client):
+    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
     page = text_of(client.get(f"{URL}/operating-points?prevalence=10").text)
     assert "Positive predictive value 33.3%" in page
     assert "Negative predictive value 98.6%" in page
@@ -496,12 +568,53 @@ def test_operating_points_follow_the_prevalence(make_app, classifier):
     assert "no photos of this kind" in text_of(client.get(f"{URL}/operating-points?source=phone").text)
 
 
+@pytest.mark.parametrize(
+    ("typed", "stated"),
+    [("5", "5"), ("5 %", "5"), ("5%", "5"), ("\xa02,4\u202f% ", "2.4"), ("0", "0"), ("100", "100"), (None, "10")],
+)
+def test_the_prevalence_that_the_figures_are_for_stands_above_them(points_client, typed, stated):
+    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
+    page = client.get(f"{URL}/operating-points", query_string={} if typed is None else {"prevalence": typed}).text
+    assert f"At a prevalence of malignancy of {stated} percent" in text_of(page[: page.index("<table")])
+    share_of_all = float(stated) / 100
+    called = 0.9 * share_of_all + 0.2 * (1 - share_of_all)
+    assert f"Called, of all photographed {100 * called:.1f}%" in text_of(page)
+
+
+@pytest.mark.parametrize("typed", ["", "abc", "-3", "101", "5 6", "nan", "1e999", "5 % or so"])
+def test_a_prevalence_that_is_none_gives_no_figures_for_another(points_client, typed):
+    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
+    page = client.get(f"{URL}/operating-points", query_string={"prevalence": typed}).text
+    assert "Enter a number from 0 to 100." in text_of(page)
+    assert "At a prevalence" not in text_of(page)
+    assert "Positive predictive value – Negative predictive value – Called, of all photographed –" in text_of(page)
+    assert table_rows(page)[1].endswith("photos: 60 – –")
+    assert f'name="prevalence" value="{typed}"' in page
+
+
+def test_each_share_says_its_interval_and_its_photos_and_few_photos_give_no_predictive_value(points_client):
+    client = points_client(
+        point("soon", "malignancy", share(0.9, 20), share(0.8, 20)),
+        point("malignancy_80", "malignancy", share(0.8, 40), share(0.9, 19)),
+        point("urgent", "urgent", share(0.7, 400), share(0.6, 600)),
+    )
+    _, soon, few, urgent = table_rows(client.get(f"{URL}/operating-points?prevalence=10").text)
+    assert "90.0% 80.0%–100.0%, photos: 20 80.0% 70.0%–90.0%, photos: 20 33.3% 98.6%" in soon
+    assert "photos: 19 – Not computed: fewer than 20 test photos" in few
+    # Those with melanoma or squamous cell carcinoma are fewer than those with malignancy, of which the prevalence is.
+    assert "photos: 600 – Not computed: this point looks for fewer diagnoses" in urgent
+    chosen = text_of(client.get(f"{URL}/operating-points?point=2").text)
+    assert (
+        "Positive predictive value – Negative predictive value – Called, of all photographed – Not computed" in chosen
+    )
+
+
 def with_curve() -> dict:
     """A report with a curve for dermoscopy, as the evaluation writes it; for phone photos the named points alone."""
     curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
     soon = {"name": "soon", "risk": "malignancy", "threshold": 0.304, "sensitivity": 0.7, "specificity": 0.3}
     urgent = {"name": "urgent", "risk": "urgent", "threshold": 0.2, "sensitivity": 0.9, "specificity": 0.8}
-    points = {"images": 100, "operating_points": [soon, urgent]}
+    points = {"images": 100, "malignant": 50, "operating_points": [soon, urgent]}
     return {"sets": {"dermoscopy": {**points, "curve": curve}, "phone": points}}
 
 

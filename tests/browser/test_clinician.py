@@ -155,6 +155,47 @@ def test_an_archive_is_opened_in_the_browser_or_on_the_server(visit, send_series
     assert "letter.txt" in window.page.locator("#failures").inner_text()
 
 
+def zipped(path, entries: dict, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as packed:
+        for name, content in entries.items():
+            packed.writestr(name, content)
+    return path
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_every_file_of_every_archive_ends_as_a_row_or_among_the_failures(visit, files, tmp_path, javascript):
+    photos = [path.read_bytes() for path in files[:4]]
+    inner = zipped(tmp_path / "inner.zip", {f"{number}.jpg": photos[number] for number in range(3)})
+    outer = zipped(tmp_path / "outer.zip", {"inner.zip": inner.read_bytes(), "beside.jpg": photos[0]})
+    nameless = zipped(tmp_path / "from the messenger", {"a.jpg": photos[1]})
+    with zipfile.ZipFile(zipped(tmp_path / "mixed.zip", {"good.jpg": photos[2]}), "a", zipfile.ZIP_LZMA) as mixed:
+        mixed.writestr("lzma.jpg", photos[3])
+    broken = zipped(tmp_path / "broken.zip", {"whole.jpg": photos[3], "broken.jpg": photos[0]}, zipfile.ZIP_DEFLATED)
+    data = bytearray(broken.read_bytes())
+    at = data.index(b"broken.jpg") + len("broken.jpg")
+    data[at : at + 50] = b"\xff" * 50
+    broken.write_bytes(data)
+    sent = [outer, nameless, mixed.filename, broken, zipped(tmp_path / "empty.zip", {}),
+            zipped(tmp_path / "folders.zip", {"visit/": b""})]  # fmt: skip
+    window = visit(javascript=javascript)
+    window.open("/en/clinician")
+    window.page.locator('#photos input[type="file"]').set_input_files(sent)
+    window.page.locator('#photos button[type="submit"]').click()
+    window.page.locator("#rows tr").nth(3).wait_for()
+    window.page.locator("#failures li").nth(4).wait_for()
+    assert [name.partition(". ")[2] for name in window.page.locator(".file-name").all_inner_texts()] == [
+        "beside.jpg", "a.jpg", "good.jpg", "whole.jpg",
+    ]  # fmt: skip
+    told = dict(line.strip().split(": ", 1) for line in window.page.locator("#failures li").all_inner_texts())
+    assert {name: reason.lower() for name, reason in told.items()} == {
+        "inner.zip": "this file is not a photo we can read",
+        "lzma.jpg": "the archive cannot be opened",
+        "broken.jpg": "the photo is damaged",
+        "empty.zip": "the archive holds no photo",
+        "folders.zip": "the archive holds no photo",
+    }
+
+
 @WITH_AND_WITHOUT_JAVASCRIPT
 def test_names_in_an_archive_of_windows_are_read_in_its_code_page(visit, send_series, files, tmp_path, javascript):
     name = "рак кожи.jpg".encode("cp866")
@@ -183,6 +224,19 @@ def test_the_model_waits_for_the_reader_s_own_diagnosis(visit, send_series, java
     page.locator("#rows tr").first.locator(".ranked").first.wait_for()
     assert page.locator("select.own").count() == 3
     page.locator("#summary").get_by_text("Your diagnosis and the model's first are the same").wait_for()
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
+@pytest.mark.parametrize(("width", "at_least"), [(360, 280), (1280, 380)])
+def test_who_is_asked_for_a_diagnosis_sees_the_photo_as_large_as_it_is(visit, send_series, width, at_least, javascript):
+    window = visit(width=width, javascript=javascript)
+    send_series(window, own_first=True)
+    seen = window.page.locator("#rows img")
+    assert seen.count() == 4
+    box = seen.first.bounding_box()
+    assert at_least <= box["width"] <= 382  # its border beside
+    assert box["height"] == pytest.approx(box["width"], abs=1)
+    assert window.overflow_px() == 0
 
 
 def test_a_key_that_passes_a_diagnosis_on_the_way_to_another_shows_nothing_of_the_model(visit, send_series):
@@ -341,6 +395,52 @@ def test_a_row_that_comes_or_moves_leaves_the_focus_where_it_belongs(visit, send
     assert page.evaluate("document.activeElement.className") == "own"
 
 
+def test_no_single_click_throws_the_table_away(visit, send_series):
+    window = visit()
+    window.open("/en/clinician")
+    warned = []
+
+    def stay(dialog):
+        warned.append(dialog.type)
+        dialog.dismiss()
+
+    window.page.on("dialog", stay)
+    window.page.evaluate("location.reload()")  # nothing would be lost
+    window.page.wait_for_load_state()
+    send_series(window)
+    assert warned == []
+    window.page.get_by_text("Still to come: 0.").wait_for()
+    with window.page.expect_event("dialog"):
+        window.page.evaluate("setTimeout(() => location.reload())")
+    with window.page.expect_event("dialog"):
+        window.page.locator("footer a").first.click(no_wait_after=True)
+    assert warned == ["beforeunload"] * 2
+    tab = opened_by(window.page, window.page.get_by_role("link", name="Operating points at your prevalence"))
+    tab.close()
+    assert window.page.locator("#rows tr").count() == 4
+    window.page.locator(".languages").get_by_role("link", name="Қазақша").click()  # takes the rows along
+    window.page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
+    assert warned == ["beforeunload"] * 2
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "fhir", "pdf"])
+def test_a_file_that_cannot_be_had_leaves_the_table_and_says_why(visit, send_series, kind):
+    window = visit()
+    send_series(window)
+    page, button = window.page, window.page.locator(f'button[formaction$="/export/{kind}"]')
+    with page.expect_download() as download:
+        button.click()
+    assert download.value.suggested_filename.startswith("skin-check.")
+    page.context.clear_cookies()
+    button.click()
+    page.locator("#export-state").get_by_text("The page was open too long").wait_for()
+    page.context.set_offline(True)
+    button.click()
+    page.locator("#export-state").get_by_text("the connection broke").wait_for()
+    assert page.locator("#rows tr").count() == 4
+    window.complaints[:] = [text for text in window.complaints if "INTERNET_DISCONNECTED" not in text]
+
+
 def test_nothing_is_left_in_the_browser_but_a_session_cookie(visit, send_series):
     window = visit()
     send_series(window)
@@ -362,7 +462,9 @@ def measured_site(start_site, tiny_bundle, tmp_path_factory):
     curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
     bundle = tmp_path_factory.mktemp("measured") / "1.0.0"
     shutil.copytree(tiny_bundle, bundle)
-    report = json.dumps({"sets": {"phone": {"images": 100, "operating_points": points, "curve": curve}}})
+    report = json.dumps(
+        {"sets": {"phone": {"images": 100, "malignant": 50, "operating_points": points, "curve": curve}}}
+    )
     (bundle / "report.json").write_text(report)
     document = json.loads((bundle / "bundle.json").read_text())
     document["files"]["report.json"] = hashlib.sha256(report.encode()).hexdigest()
@@ -392,6 +494,20 @@ def test_a_threshold_is_set_by_keyboard_and_another_language_keeps_it(visit, mea
     other = "ru" if language == "kk" else "kk"
     page.locator(f'.languages a[lang="{other}"]').click()
     page.locator(f'html[lang="{other}"] #chosen h2').filter(has_text="32").wait_for()
+
+
+def test_a_prevalence_that_is_no_number_takes_the_figures_away_until_it_is_one(visit, measured_site):
+    window = visit()
+    window.origin = measured_site
+    window.open("/en/clinician/operating-points?source=phone")
+    page = window.page
+    page.get_by_label("Prevalence of malignancy").fill("abc")
+    page.locator("#stated").get_by_text("Enter a number from 0 to 100.").wait_for()
+    assert page.locator("#chosen dd").nth(3).inner_text() == "–"
+    page.get_by_label("Prevalence of malignancy").fill("5 %")
+    page.locator("#stated").get_by_text("At a prevalence of malignancy of 5 percent").wait_for()
+    assert page.locator("#chosen dd").nth(3).inner_text() != "–"
+    assert window.overflow_px() == 0
 
 
 def test_the_slider_changes_with_the_source(visit, measured_site):

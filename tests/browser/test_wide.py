@@ -2,6 +2,7 @@
 
 import base64
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -165,6 +166,32 @@ def test_a_double_click_sends_every_lesion_once(open_back):
     page.locator("#rows tr").nth(2).wait_for()
     page.get_by_text("Still to come: 0.").wait_for()
     assert sorted(name for name, _, _ in page.evaluate("window.sent")) == ["back-1.jpg", "back-2.jpg", "back-3.jpg"]
+
+
+def test_a_lesion_that_the_full_table_does_not_take_stays_unsent_and_can_be_sent_later(open_back):
+    page = open_back().page
+    for x, y in SPOTS:
+        page.touchscreen.tap(*at(page, x, y))
+    page.locator("#photos").evaluate("form => { form.dataset.limit = 2; }")
+    page.get_by_role("button", name="Send the marked lesions").click()
+    page.get_by_text("Lesions not sent: 1.").wait_for()
+    page.locator("#rows tr").nth(1).wait_for()
+    assert page.locator("#failures li").all_inner_texts()[0].startswith("back-3.jpg: more than")
+    page.locator("#photos").evaluate("form => { form.dataset.limit = 50; }")
+    assert sorted(send(page, 3)) == ["back-1.jpg", "back-2.jpg", "back-3.jpg"]
+
+
+def test_another_wide_photo_drops_unsent_squares_only_when_its_reader_says_so(open_back, back, tmp_path):
+    page = open_back().page
+    chest = shutil.copy(back, tmp_path / "chest.jpg")
+    page.touchscreen.tap(*at(page, *SPOTS[0]))
+    chooser = page.locator('#wide input[type="file"]')
+    for answer, left in (("dismiss", 1), ("accept", 0)):
+        page.once("dialog", lambda dialog, answer=answer: getattr(dialog, answer)())
+        with page.expect_event("dialog") as asked:
+            chooser.set_input_files(chest)
+        assert "will be lost" in asked.value.message
+        page.wait_for_function("left => document.querySelectorAll('.lesion-box').length === left", arg=left)
 
 
 def test_an_enlarged_photo_lets_small_lesions_be_marked(open_back):
