@@ -1,10 +1,10 @@
 """From what the model says of a photo to what its sender should do. Rules only; the texts are in `wording`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from model_store.prediction import Calibration, Prediction
+from model_store.prediction import SOURCES, Calibration, Evidence, Prediction, interpret
 
 OUT_OF_DISTRIBUTION, UNSURE = "out_of_distribution", "unsure"
 
@@ -16,6 +16,9 @@ class Level(Enum):
     SOON = "soon"
     WATCH = "watch"
     CANNOT_JUDGE = "cannot_judge"
+
+
+_MOST_PRESSING_FIRST = (Level.URGENT, Level.SOON, Level.CANNOT_JUDGE, Level.WATCH)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,27 @@ def for_prediction(
     if doubts and not anyway:
         return Advice(Level.CANNOT_JUDGE, doubts, may_show_anyway=True)
     return Advice(Level.WATCH, doubts)
+
+
+def cautious_source(
+    evidence: Evidence, severe: Sequence[str], mild: Sequence[str], calibrations: Mapping[str, Calibration]
+) -> str:
+    """The source to judge a patient's photo by where nobody said it: that of the more pressing advice.
+
+    The probe takes some phone photos for dermoscopic ones, and read so a melanoma may be calmed. Of two alike it
+    is the probe's. A photo that cannot be judged is more pressing than one to watch, but no alarm.
+
+    Args:
+        evidence: of the model whose `calibrations` these are, one for each of `SOURCES`.
+        severe, mild: as for `for_prediction`.
+    """
+
+    def pressure(source: str) -> int:
+        given = for_prediction(interpret(evidence, calibrations, source), severe, mild, calibrations[source])
+        return _MOST_PRESSING_FIRST.index(given.if_a_spot or given.level)
+
+    probed = evidence.source
+    return min((probed, *(source for source in SOURCES if source != probed)), key=pressure)
 
 
 def _alarm(prediction: Prediction, calibration: Calibration) -> Level | None:

@@ -194,10 +194,9 @@ def _model_line(letter: Letter) -> str:
 
 def _facts(read: Judged) -> tuple[tuple[str, str], ...]:
     site = read.answer.site
-    by_whom = gettext("as the sender said") if read.answer.source else gettext("as the model judged")
     return (
         (gettext("Where on the body"), str(SITES[site].name) if site in SITES else gettext("not said")),
-        (gettext("How the photo was taken"), f"{wording.SOURCES[read.prediction.source]} ({by_whom})"),
+        (gettext("How the photo was taken"), read.source),
     )
 
 

@@ -86,7 +86,7 @@ def _form(fields: dict, required: list[str]) -> dict:
     source = {
         "enum": list(SOURCES),
         "description": "How the photo was taken: through a dermatoscope, or with a phone held before the skin. Left "
-        "out, the model decides by what it sees.",
+        "out, the photo is judged both ways, and the answer is that with the more pressing advice.",
     }
     schema = {"type": "object", "properties": {**fields, "source": source}, "required": required}
     kinds = "image/jpeg, image/png, image/webp, image/heic, image/avif, application/dicom"

@@ -16,7 +16,7 @@ from app.i18n import current_language
 from app.sites import SITES
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
-from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malignancy_score
+from model_store.prediction import ADVICE_POINTS, SOURCES, Calibration, Prediction, malignancy_score
 
 # The browser scales it up smoothly; a larger one would only cost time.
 OVERLAY_SIDE_PX = 76
@@ -26,7 +26,7 @@ MIN_PHOTOS_FOR_FREQUENCY = 20
 
 @dataclass(frozen=True)
 class Judged:
-    """An answer as the served bundle reads it."""
+    """An answer as the served bundle reads it: all of it by one source's calibration."""
 
     answer: Answer
     prediction: Prediction
@@ -48,6 +48,15 @@ class Judged:
     def issues(self) -> tuple[wording.IssueText, ...]:
         """What speaks against relying on the answer, worst first."""
         return tuple(wording.ISSUES[code] for code in self.advice.reasons)
+
+    @property
+    def source(self) -> str:
+        """How the photo was taken, in words, and how that is known."""
+        source = self.prediction.source
+        if not self.answer.source and source != self.answer.evidence.source:
+            return str(wording.CAUTIOUS_SOURCES[source])
+        by_whom = gettext("as the sender said") if self.answer.source else gettext("as the model judged")
+        return f"{wording.SOURCES[source]} ({by_whom})"
 
     @property
     def model(self) -> str:
@@ -94,7 +103,8 @@ class ResultPage:
     `fewest` says how many photos are enough.
     `trust` says how far the percentages held on test photos; empty where there were none. `site_remark` is for a place
     on the body that the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for
-    the first diagnosis.
+    the first diagnosis. Where the sender did not say how the photo was taken, `other_source` is what else it can be, a
+    code, and `source_is_wrong` the button that says so; both are empty where it was said.
     """
 
     level: str
@@ -113,7 +123,9 @@ class ResultPage:
     malignancy: str
     score: Score | None
     fewest: str
-    source: LazyString
+    source: str
+    other_source: str
+    source_is_wrong: LazyString | str
     photo_url: str
     overlay_url: str
     sealed_answer: str
@@ -126,8 +138,9 @@ class ResultPage:
 def judged(answer: Answer, anyway: bool) -> Judged:
     """Read an answer; `anyway` as in `advice.for_prediction`."""
     classifier = current_app.extensions["classifier"]
-    prediction = classifier.interpret(answer.evidence, answer.source)
-    calibration = classifier.bundle.calibrations[prediction.source]
+    calibrations = classifier.bundle.calibrations
+    source = answer.source or advice.cautious_source(answer.evidence, answer.severe, answer.mild, calibrations)
+    prediction, calibration = classifier.interpret(answer.evidence, source), calibrations[source]
     given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration, anyway)
     return Judged(answer, prediction, given, calibration, classifier.bundle)
 
@@ -136,6 +149,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
     """Everything that the result page shows of an answer, in the current language."""
     read = judged(answer, anyway)
     diagnosed = read.has_diagnoses
+    other_source = "" if answer.source else next(source for source in SOURCES if source != read.prediction.source)
     return ResultPage(
         level=read.advice.level.value,
         text=read.text,
@@ -153,9 +167,11 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         malignancy=percent(read.prediction.malignancy) if diagnosed else "",
         score=_score(read) if diagnosed else None,
         fewest=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
-        source=wording.SOURCES[read.prediction.source],
+        source=read.source,
+        other_source=other_source,
+        source_is_wrong=wording.SOURCE_IS_WRONG[other_source] if other_source else "",
         photo_url=answer.photo_url,
-        overlay_url=_overlay(answer) if diagnosed else "",
+        overlay_url=_overlay(read) if diagnosed else "",
         sealed_answer=answers.seal(answer),
         anyway=anyway,
         model_name=read.bundle.name,
@@ -210,8 +226,8 @@ def _row(lesion_class: LesionClass, probability: float) -> DiagnosisRow:
     )
 
 
-def _overlay(answer: Answer) -> str:
-    saliency = np.array(answer.saliency, np.uint8)
+def _overlay(read: Judged) -> str:
+    saliency = np.array(read.answer.maps[read.prediction.ranking[0]], np.uint8)
     return overlay.picture(saliency, OVERLAY_SIDE_PX) if saliency.any() else ""
 
 

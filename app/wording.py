@@ -189,6 +189,16 @@ SOURCES = {
     "phone": _l("With a phone or camera"),
     "dermoscopy": _l("Through a dermatoscope"),
 }
+# Where nobody said it, and the advice rests on another source than the one that the model took the photo for.
+CAUTIOUS_SOURCES = {
+    "phone": _l("Not said: judged as a phone photo, to be on the safe side"),
+    "dermoscopy": _l("Not said: judged as a photo through a dermatoscope, to be on the safe side"),
+}
+# The button of who knows better; by what the photo really is.
+SOURCE_IS_WRONG = {
+    "phone": _l("This is wrong: it was taken with a phone or camera"),
+    "dermoscopy": _l("This is wrong: it was taken through a dermatoscope"),
+}
 
 
 # The clinicians' table: how its rows are ordered, and which are shown.

@@ -15,7 +15,7 @@ from werkzeug.test import encode_multipart
 
 from app import api
 from model_store.classes import CODES
-from tests.app.conftest import STRANGE, URGENT, WATCH, encode
+from tests.app.conftest import STRANGE, URGENT, WATCH, WATCH_UNLESS_PHONE, encode
 
 
 def post(
@@ -67,6 +67,17 @@ def test_an_answer_sets_no_cookie_is_kept_by_no_cache_and_allows_no_other_origin
 @pytest.mark.parametrize("source", ["dermoscopy", "phone"])
 def test_the_source_that_the_client_names_is_the_one_that_is_used(make_app, photo, source):
     assert post(make_app(answering=WATCH).test_client(), photo, source=source).json["source"] == source
+
+
+def test_where_the_client_names_no_source_the_more_pressing_advice_counts(make_app, photo):
+    client = make_app(answering=WATCH_UNLESS_PHONE).test_client()
+    told = {
+        said: post(client, photo, **({"source": said} if said else {})).json for said in ("", "dermoscopy", "phone")
+    }
+    assert {said: answer["advice"]["level"] for said, answer in told.items()} == {
+        "": "urgent", "dermoscopy": "watch", "phone": "urgent",
+    }  # fmt: skip
+    assert told[""] == told["phone"]
 
 
 def test_a_photo_that_cannot_be_judged_is_an_answer_without_a_prediction(make_app, photo):

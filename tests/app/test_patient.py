@@ -227,7 +227,7 @@ def test_where_the_model_looked_is_shown_for_the_first_diagnosis_once_it_is_aske
 def test_where_nothing_spoke_for_the_first_diagnosis_or_the_photo_cannot_be_judged_no_place_is_shown(make_app):
     client = make_app(answering=URGENT).test_client()
     assert "<details>" in ask_again(client, answer_of(URGENT)).text
-    assert "<details>" not in ask_again(client, answer_of(URGENT, saliency=((0, 0), (0, 0)))).text
+    assert "<details>" not in ask_again(client, answer_of(URGENT, maps=(((0, 0), (0, 0)),) * len(CODES))).text
     assert "<details>" not in ask_again(client, answer_of(URGENT, severe=("too_dark",))).text
 
 
@@ -241,7 +241,7 @@ def answer_of(calibrated, **changes) -> Answer:
             severe=(),
             mild=(),
             photo_jpeg=encode(Image.new("RGB", (38, 38))),
-            saliency=SALIENCY,
+            maps=(SALIENCY,) * len(CODES),
         ),
         **changes,
     )

@@ -10,7 +10,8 @@ from app import results, wording
 from app.advice import Level
 from app.i18n import LANGUAGES
 from app.sites import SITES
-from tests.app.conftest import SOON, URGENT, WATCH, evidence_of, logits, send, token
+from model_store.classes import CODES
+from tests.app.conftest import SOON, URGENT, WATCH, WATCH_UNLESS_PHONE, evidence_of, logits, send, token
 from tests.app.test_patient import answer_of, ask_again, text_of, with_report
 
 
@@ -33,6 +34,63 @@ def test_unless_the_sender_says_it_the_probe_decides(make_app):
     for source, said in (("phone", "With a phone or camera"), ("dermoscopy", "Through a dermatoscope")):
         answer = answer_of(WATCH, evidence=evidence_of(WATCH, source))
         assert f"How the photo was taken: {said}" in text_of(ask_again(client, answer).text)
+
+
+def rows_of(page: str) -> list[str]:
+    return re.findall(r'class="row-percent">([^<]+)<', page)
+
+
+def test_a_photo_of_which_nobody_said_how_it_was_taken_gets_the_more_pressing_advice_with_its_own_figures(make_app):
+    client = make_app(answering=WATCH_UNLESS_PHONE).test_client()
+    page = ask_again(client, answer_of(WATCH_UNLESS_PHONE)).text  # the probe takes it for dermoscopic
+    assert 'data-level="urgent"' in page
+    assert "Not said: judged as a phone photo, to be on the safe side" in text_of(page)
+    assert rows_of(page) == rows_of(ask_again(client, answer_of(WATCH_UNLESS_PHONE, source="phone")).text)
+    letter = text_of(ask_again(client, answer_of(WATCH_UNLESS_PHONE), "/en/letter").text)
+    assert "Show this spot to a doctor within 2 weeks." in letter
+    assert "Not said: judged as a phone photo, to be on the safe side" in letter
+    assert 'data-level="watch"' in ask_again(client, answer_of(WATCH_UNLESS_PHONE, source="dermoscopy")).text
+
+
+def test_who_asks_for_an_answer_all_the_same_gets_that_of_the_same_source(make_app):
+    unsure_if_phone = logits(NV=6, BKL=3)
+    client = make_app(answering=unsure_if_phone).test_client()
+    for fields in ({}, {"anyway": "1"}):
+        page = ask_again(client, answer_of(unsure_if_phone), **fields).text
+        assert "judged as a phone photo, to be on the safe side" in text_of(page)
+
+
+def source_forms(page: str) -> list[str]:
+    return [form for form in re.findall(r"<form.*?</form>", page, re.DOTALL) if "This is wrong: " in form]
+
+
+@pytest.mark.parametrize(
+    ("answering", "button", "level", "said"),
+    [
+        (WATCH_UNLESS_PHONE, "it was taken through a dermatoscope", "watch", "Through a dermatoscope"),
+        (WATCH, "it was taken with a phone or camera", "watch", "With a phone or camera"),
+    ],
+)
+def test_who_knows_better_how_the_photo_was_taken_says_so_without_sending_it_again(
+    make_app, answering, button, level, said
+):
+    client = make_app(answering=answering).test_client()
+    (form,) = source_forms(ask_again(client, answer_of(answering)).text)
+    assert f"This is wrong: {button}" in form
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]+)"', form))
+    assert fields.keys() == {"csrf_token", "answer", "source"}
+    page = client.post("/en/result", data=fields).text
+    assert f'data-level="{level}"' in page
+    assert f"How the photo was taken: {said} (as the sender said)" in text_of(page)
+    assert source_forms(page) == []
+
+
+def test_where_the_model_looked_is_shown_for_the_first_diagnosis_of_the_source_that_counts(make_app):
+    answering = logits(NV=1, AK=0.2)  # an actinic keratosis first by the calibration of phone photos, else a mole
+    maps = tuple(((0, 255), (0, 0)) if code == "AK" else ((0, 0), (0, 0)) for code in CODES)
+    client = make_app(answering=answering).test_client()
+    assert "<details>" in ask_again(client, answer_of(answering, maps=maps, source="phone")).text
+    assert "<details>" not in ask_again(client, answer_of(answering, maps=maps, source="dermoscopy")).text
 
 
 @pytest.mark.parametrize("fields", [{"source": "microscope"}, {"site": "moon"}, {"source": "", "site": ""}])
