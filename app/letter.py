@@ -13,14 +13,13 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from PIL import Image
 
-from app import operating_points, results, wording
+from app import operating_points, results, sites, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
 from app.i18n import current_language, percent_in_tenths
 from app.pdf import SOFT_INK, Document
 from app.results import DiagnosisRow, Judged
-from app.sites import SITES
 from model_store.classes import CLASSES
 
 # What no photo tells; the patient writes the answers on the printed page.
@@ -152,7 +151,7 @@ def to_pdf(letter: Letter) -> bytes:
 
 
 def _site_remark(site: str) -> str:
-    if site not in SITES or not SITES[site].hardly_seen:
+    if not sites.hardly_seen(site):
         return ""
     return gettext("The model has hardly ever seen a spot at this place of the body.")
 
@@ -195,7 +194,7 @@ def _model_line(letter: Letter) -> str:
 def _facts(read: Judged) -> tuple[tuple[str, str], ...]:
     site = read.answer.site
     return (
-        (gettext("Where on the body"), str(SITES[site].name) if site in SITES else gettext("not said")),
+        (gettext("Where on the body"), str(sites.SITES[site].name) if site in sites.SITES else gettext("not said")),
         (gettext("How the photo was taken"), read.source),
     )
 

@@ -1,7 +1,8 @@
 """The JSON API's description, an OpenAPI 3.1 document; names and limits come from the code that they describe."""
 
-from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
+from app.advice import HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
+from app.sites import SITES
 from app.uploads import FORM_S
 from model_store.classes import CODES
 from model_store.prediction import SOURCES
@@ -88,7 +89,12 @@ def _form(fields: dict, required: list[str]) -> dict:
         "description": "How the photo was taken: through a dermatoscope, or with a phone held before the skin. Left "
         "out, the photo is judged both ways, and the answer is that with the more pressing advice.",
     }
-    schema = {"type": "object", "properties": {**fields, "source": source}, "required": required}
+    site = {
+        "enum": list(SITES),
+        "description": "Where on the body the spot is. Where the model has hardly ever seen one, it may alarm, but "
+        "calms nobody.",
+    }
+    schema = {"type": "object", "properties": {**fields, "source": source, "site": site}, "required": required}
     kinds = "image/jpeg, image/png, image/webp, image/heic, image/avif, application/dicom"
     encoding = {"photo": {"contentType": kinds}}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}
@@ -144,7 +150,7 @@ def _answer_schema() -> dict:
     finding = _object(code={"enum": sorted({limit.code for limit in LIMITS})}, mild={"type": "boolean"}, text=_TEXT)
     reasons = {
         "type": "array",
-        "items": {"enum": sorted({limit.code for limit in LIMITS} | {OUT_OF_DISTRIBUTION, UNSURE})},
+        "items": {"enum": sorted({limit.code for limit in LIMITS} | {HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE})},
     }
     return _object(
         schema_version={"const": SCHEMA_VERSION},

@@ -8,12 +8,11 @@ from flask import current_app, url_for
 from flask_babel import format_date, format_decimal, format_percent, gettext
 from flask_babel.speaklater import LazyString
 
-from app import advice, answers, overlay, wording
+from app import advice, answers, overlay, sites, wording
 from app.advice import Advice, Level
 from app.answers import Answer
 from app.conditions import CONDITIONS, GROUPS
 from app.i18n import current_language
-from app.sites import SITES
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
 from model_store.prediction import ADVICE_POINTS, SOURCES, Calibration, Prediction, malignancy_score
@@ -46,8 +45,8 @@ class Judged:
 
     @property
     def issues(self) -> tuple[wording.IssueText, ...]:
-        """What speaks against relying on the answer, worst first."""
-        return tuple(wording.ISSUES[code] for code in self.advice.reasons)
+        """What in the photo speaks against relying on the answer, worst first."""
+        return tuple(wording.ISSUES[code] for code in self.advice.reasons if code in wording.ISSUES)
 
     @property
     def source(self) -> str:
@@ -96,15 +95,15 @@ class Score:
 class ResultPage:
     """All that templates/patient/result.html may see.
 
-    `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
-    photo cannot be judged there are no `rows` and no `score`, and `confidence`, `malignancy` and `frequency` are empty.
-    `frequency` is empty too where too few test photos got this answer, or it was right for none of them, and there is
-    no `score` where too few had it: ten bands of few photos, most of them cancer, make a high risk look middling. Then
-    `fewest` says how many photos are enough.
-    `trust` says how far the percentages held on test photos; empty where there were none. `site_remark` is for a place
-    on the body that the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for
-    the first diagnosis. Where the sender did not say how the photo was taken, `other_source` is what else it can be, a
-    code, and `source_is_wrong` the button that says so; both are empty where it was said.
+    `reasons` say why a photo cannot be judged, and are empty where no other photo would help; `remarks` say what is
+    wrong with one that is judged all the same. Where the photo cannot be judged there are no `rows` and no `score`, and
+    `confidence`, `malignancy` and `frequency` are empty. `frequency` is empty too where too few test photos got this
+    answer, or it was right for none of them, and there is no `score` where too few had it: ten bands of few photos,
+    most of them cancer, make a high risk look middling. Then `fewest` says how many photos are enough. `trust` says how
+    far the percentages held on test photos; empty where there were none. `site_remark` is for a place on the body that
+    the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for the first
+    diagnosis. Where the sender did not say how the photo was taken, `other_source` is what else it can be, a code, and
+    `source_is_wrong` the button that says so; both are empty where it was said.
     """
 
     level: str
@@ -141,7 +140,9 @@ def judged(answer: Answer, anyway: bool) -> Judged:
     calibrations = classifier.bundle.calibrations
     source = answer.source or advice.cautious_source(answer.evidence, answer.severe, answer.mild, calibrations)
     prediction, calibration = classifier.interpret(answer.evidence, source), calibrations[source]
-    given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration, anyway)
+    given = advice.for_prediction(
+        prediction, answer.severe, answer.mild, calibration, anyway, hardly_seen=sites.hardly_seen(answer.site)
+    )
     return Judged(answer, prediction, given, calibration, classifier.bundle)
 
 
@@ -156,7 +157,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         where=where_with_date(read.text),
         where_to_turn=current_app.extensions["config"].where_to_turn_in(current_language()),
         site_remark=site_remark(answer.site),
-        reasons=() if diagnosed else read.issues,
+        reasons=() if diagnosed or advice.HARDLY_SEEN_SITE in read.advice.reasons else read.issues,
         may_show_anyway=read.advice.may_show_anyway,
         remarks=read.issues if diagnosed else (),
         go_anyway=wording.GO_ANYWAY,
@@ -190,12 +191,12 @@ def where_with_date(text: wording.LevelText) -> str:
 
 def site_remark(site: str) -> str:
     """What to say of a spot where the training photos hardly have any; empty for every other place."""
-    if site not in SITES or not SITES[site].hardly_seen:
+    if not sites.hardly_seen(site):
         return ""
     return gettext(
         "You said where the spot is: %(site)s. The model has hardly ever seen a spot there. Show it to a doctor, "
         "whatever this page says.",
-        site=SITES[site].name,
+        site=sites.SITES[site].name,
     )
 
 

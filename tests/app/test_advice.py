@@ -111,6 +111,21 @@ def test_a_photo_that_is_strange_for_one_source_alone_calms_nobody_but_holds_no_
     assert advice.cautious_source(evidence_of(WATCH_UNLESS_PHONE, "phone"), (), (), alarming) == "dermoscopy"
 
 
+@pytest.mark.parametrize("anyway", [False, True])
+def test_where_the_model_has_hardly_seen_a_spot_it_alarms_but_calms_nobody(calibration, anyway):
+    def given(severe=(), mild=(), **of_class) -> Advice:
+        return advice.for_prediction(prediction(**of_class), severe, mild, calibration, anyway, hardly_seen=True)
+
+    assert given(MEL=0.2) == Advice(Level.URGENT)
+    assert given(BCC=0.3, mild=("blurred",)) == Advice(Level.SOON, ("blurred",))
+    assert given(strange=True, MEL=0.2).if_a_spot is Level.URGENT
+    cannot, site = Level.CANNOT_JUDGE, advice.HARDLY_SEEN_SITE
+    assert given() == Advice(cannot, (site,))
+    assert given(mild=("blurred",), BKL=0.41) == Advice(cannot, (site, "blurred", UNSURE))
+    assert given(strange=True) == Advice(cannot, (site, OUT_OF_DISTRIBUTION))
+    assert given(severe=("too_dark",), MEL=0.9) == Advice(cannot, (site, "too_dark"))
+
+
 GUESS = {"BKL": 0.41}  # what is left, 0.59, goes to NV
 
 

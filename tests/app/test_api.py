@@ -91,6 +91,18 @@ def test_a_photo_that_cannot_be_judged_is_an_answer_without_a_prediction(make_ap
     assert answer.json["quality"]["accepted"] is False
 
 
+def test_where_the_model_has_hardly_seen_a_spot_its_calm_answer_is_none(make_app, photo):
+    client = make_app(answering=WATCH).test_client()
+    answer = post(client, photo, site="sole").json
+    schema(client, "Answer").validate(answer)
+    assert (answer["advice"]["level"], answer["advice"]["reasons"]) == ("cannot_judge", ["hardly_seen_site"])
+    assert answer["advice"]["within_days"] == 28
+    assert answer["prediction"] is None
+    (several,) = post(client, photo, path="/api/v1/answers", site="sole").json["answers"]
+    assert several["answer"]["advice"] == answer["advice"]
+    assert post(client, photo, site="back").json["advice"]["level"] == "watch"
+
+
 def test_of_several_photos_each_gets_its_answer_or_its_problem(make_app, photo):
     client = make_app(answering=WATCH).test_client()
     answer = post(client, photo, b"no photo", encode(Image.new("RGB", (20, 20))), photo, path="/api/v1/answers")
@@ -123,6 +135,7 @@ def test_photos_that_are_not_reached_in_time_are_named_and_the_others_answered(m
         ([b"a", b"b"], {}, "/api/v1/answer", 422, "too_many_photos"),
         ([b"a"] * 21, {}, "/api/v1/answers", 422, "too_many_photos"),
         ([b"a"], {"source": "telescope"}, "/api/v1/answer", 400, "source_unknown"),
+        ([b"a"], {"site": "moon"}, "/api/v1/answers", 400, "site_unknown"),
         ([b"a"], {}, "/api/v1/nowhere", 404, "not_found"),
     ],
 )

@@ -140,6 +140,15 @@ def test_a_place_that_the_model_hardly_knows_is_told_to_the_doctor(ask):
     assert "Where on the body not said" in text_of(ask(WATCH).text)
 
 
+@pytest.mark.parametrize("path", ["/en/letter", "/en/letter.pdf"])
+def test_a_spot_where_the_model_has_hardly_seen_any_is_not_watched_but_shown_to_the_doctor(ask, path):
+    answer = ask(WATCH, path, site="sole", mild=("blurred",))
+    letter = words(read_pdf(answer)) if path.endswith(".pdf") else text_of(answer.text)
+    assert "The model cannot judge a spot at this place. Show it to a doctor within 4 weeks." in letter
+    assert "The photo is blurred." in letter
+    assert "Keep watching" not in letter
+
+
 def test_what_was_asked_for_all_the_same_stays_so(ask):
     page = ask(WATCH, mild=("blurred",), anyway="1").text
     assert "Keep watching" in page

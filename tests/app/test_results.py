@@ -1,10 +1,12 @@
 """What the result page says beside the advice: how the photo was taken, where the spot is, the score, the remarks."""
 
+import datetime
 import io
 import re
 import time
 
 import pytest
+from babel.dates import format_date
 
 from app import results, wording
 from app.advice import Level
@@ -104,6 +106,23 @@ def test_a_spot_where_the_model_has_hardly_seen_any_is_sent_to_a_doctor_whatever
     page = ask_again(make_app(answering=answering).test_client(), answer_of(answering, site=site)).text
     advice = text_of(re.search(r'<div class="advice".*?</div>', page, re.DOTALL).group(0))
     assert ("Show it to a doctor, whatever this page says." in advice) == SITES[site].hardly_seen
+
+
+@pytest.mark.parametrize("changes", [{}, {"mild": ("blurred",)}, {"severe": ("too_dark",)}])
+@pytest.mark.parametrize("fields", [{}, {"anyway": "1"}])
+def test_where_the_model_has_hardly_seen_a_spot_it_says_so_first_and_by_when_a_doctor_should_see_it(
+    make_app, changes, fields
+):
+    client = make_app(answering=WATCH).test_client()
+    page = ask_again(client, answer_of(WATCH, site="sole", **changes), **fields).text
+    assert 'data-level="cannot_judge"' in page
+    (heading,) = re.findall(r"<h1[^>]*>(.*?)</h1>", page, re.DOTALL)
+    assert heading == "The model cannot judge a spot at this place. Show it to a doctor within 4 weeks."
+    last_day = format_date(datetime.date.today() + datetime.timedelta(weeks=4), "long", locale="en")
+    assert f"By {last_day} at the latest" in text_of(page)
+    assert 'action="/en/letter"' in page
+    for other_way in ("No urgent signs", "Take a new photo", "Show the answer anyway", 'id="ranking"', 'id="reasons"'):
+        assert other_way not in page
 
 
 def test_a_remark_on_the_photo_stands_right_below_the_advice(make_app):
