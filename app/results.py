@@ -97,13 +97,14 @@ class ResultPage:
 
     `reasons` say why a photo cannot be judged, and are empty where no other photo would help; `remarks` say what is
     wrong with one that is judged all the same. Where the photo cannot be judged there are no `rows` and no `score`, and
-    `confidence`, `malignancy` and `frequency` are empty. `frequency` is empty too where too few test photos got this
-    answer, or it was right for none of them, and there is no `score` where too few had it: ten bands of few photos,
-    most of them cancer, make a high risk look middling. Then `fewest` says how many photos are enough. `trust` says how
-    far the percentages held on test photos; empty where there were none. `site_remark` is for a place on the body that
-    the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for the first
-    diagnosis. Where the sender did not say how the photo was taken, `other_source` is what else it can be, a code, and
-    `source_is_wrong` the button that says so; both are empty where it was said.
+    `confidence`, `malignancy` and `frequency` are empty. `frequency` is empty too where test photos with this advice
+    were counted and none of them was cancer; where too few had it, it says so. There is no `score` where too few had it
+    either: ten bands of few photos, most of them cancer, make a high risk look middling. Then `fewest` says how many
+    photos are enough. `trust` says how far the percentages held on test photos; empty where there were none.
+    `site_remark` is for a place on the body that the model hardly knows. `overlay_url` shows where the model looked;
+    empty where no place spoke for the first diagnosis. Where the sender did not say how the photo was taken,
+    `other_source` is what else it can be, a code, and `source_is_wrong` the button that says so; both are empty where
+    it was said.
     """
 
     level: str
@@ -245,12 +246,13 @@ def measured(bundle: Bundle, source: str) -> dict:
 def _frequency(read: Judged) -> tuple[str, ...]:
     """What test photos with the same advice and first diagnosis were, from the bundle's evaluation, as counts.
 
-    Never that none was cancer: a count of zero says no more than that there were few photos.
+    Never that none was cancer: a count of zero says no more than that there were few photos. Where there were too few
+    with this advice, that.
     """
     counted = measured(read.bundle, read.prediction.source)
     found = (*_of_same_advice(read, counted), *_of_same_diagnosis(read, counted))
     if not found:
-        return ()
+        return _too_few(read, counted)
     mix = gettext(
         "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
         "you the share can be different.",
@@ -259,9 +261,28 @@ def _frequency(read: Judged) -> tuple[str, ...]:
     return (*found, mix)
 
 
-def _of_same_advice(read: Judged, counted: dict) -> tuple[str, ...]:
+def _too_few(read: Judged, counted: dict) -> tuple[str, ...]:
+    if counted and "by_advice" not in counted:  # bundles before 2.1.1 did not count it
+        return ()
+    if _advised(read, counted).get("n", 0) >= MIN_PHOTOS_FOR_FREQUENCY:
+        return ()
+    return (
+        gettext(
+            "Fewer than %(number)s test photos taken this way led to this advice: too few to say how often it is "
+            "wrong.",
+            number=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
+        ),
+    )
+
+
+def _advised(read: Judged, counted: dict) -> dict:
+    """The test photos with the same advice; empty where none were counted."""
     name = advice.UNSURE if advice.UNSURE in read.advice.reasons else read.advice.level.value
-    advised = counted.get("by_advice", {}).get(name)  # bundles before 2.1.1 did not count it
+    return counted.get("by_advice", {}).get(name, {})
+
+
+def _of_same_advice(read: Judged, counted: dict) -> tuple[str, ...]:
+    advised = _advised(read, counted)
     if not advised or advised["n"] < MIN_PHOTOS_FOR_FREQUENCY or not advised["malignant"]:
         return ()
     return (

@@ -195,10 +195,25 @@ def test_of_how_many_with_the_same_advice_had_cancer_is_told_in_counts(make_app,
     assert "The model had never seen these photos (a test split)." in page
 
 
-@pytest.mark.parametrize("row", [{"n": 19, "malignant": 9}, {"n": 99, "malignant": 0}])
-def test_of_an_advice_with_few_photos_or_no_cancer_no_count_is_told(make_app, photo, row):
-    client = with_report(make_app, WATCH, {"dermoscopy": {"set": "a test split", "by_advice": {"watch": row}}})
-    assert "led to this advice" not in text_of(send(client, photo).text)
+@pytest.mark.parametrize(
+    ("counted", "too_few"),
+    [
+        ({"by_advice": {"watch": {"n": 19, "malignant": 9}}}, True),
+        ({"by_advice": {"soon": {"n": 99, "malignant": 9}}}, True),
+        ({}, True),
+        ({"by_advice": {"watch": {"n": 99, "malignant": 0}}}, False),
+        ({"by_top_class": {}}, False),
+    ],
+)
+def test_of_an_advice_with_few_photos_or_no_cancer_no_count_is_told_but_that_there_were_few(
+    make_app, photo, counted, too_few
+):
+    measured = {"dermoscopy": {"set": "a test split", **counted}} if counted else {}
+    page = text_of(send(with_report(make_app, WATCH, measured), photo).text)
+    said = "Fewer than 20 test photos taken this way led to this advice: too few to say how often it is wrong."
+    assert (said in page) == too_few
+    assert "that led to this advice" not in page
+    assert "The model had never seen these photos" not in page
 
 
 @pytest.mark.parametrize(
