@@ -205,8 +205,8 @@ SOURCES = {
 }
 # Where nobody said it, and the advice rests on another source than the one that the model took the photo for.
 CAUTIOUS_SOURCES = {
-    "phone": _l("Not said: judged as a phone photo, to be on the safe side"),
-    "dermoscopy": _l("Not said: judged as a photo through a dermatoscope, to be on the safe side"),
+    "phone": _l("Not said: judged as a phone photo, out of caution"),
+    "dermoscopy": _l("Not said: judged as a photo through a dermatoscope, out of caution"),
 }
 # The button of who knows better; by what the photo really is.
 SOURCE_IS_WRONG = {

@@ -46,11 +46,11 @@ def test_a_photo_of_which_nobody_said_how_it_was_taken_gets_the_more_pressing_ad
     client = make_app(answering=WATCH_UNLESS_PHONE).test_client()
     page = ask_again(client, answer_of(WATCH_UNLESS_PHONE)).text  # the probe takes it for dermoscopic
     assert 'data-level="urgent"' in page
-    assert "Not said: judged as a phone photo, to be on the safe side" in text_of(page)
+    assert "Not said: judged as a phone photo, out of caution" in text_of(page)
     assert rows_of(page) == rows_of(ask_again(client, answer_of(WATCH_UNLESS_PHONE, source="phone")).text)
     letter = text_of(ask_again(client, answer_of(WATCH_UNLESS_PHONE), "/en/letter").text)
     assert "Show this spot to a doctor within 2 weeks." in letter
-    assert "Not said: judged as a phone photo, to be on the safe side" in letter
+    assert "Not said: judged as a phone photo, out of caution" in letter
     assert 'data-level="watch"' in ask_again(client, answer_of(WATCH_UNLESS_PHONE, source="dermoscopy")).text
 
 
@@ -59,7 +59,7 @@ def test_who_asks_for_an_answer_all_the_same_gets_that_of_the_same_source(make_a
     client = make_app(answering=unsure_if_phone).test_client()
     for fields in ({}, {"anyway": "1"}):
         page = ask_again(client, answer_of(unsure_if_phone), **fields).text
-        assert "judged as a phone photo, to be on the safe side" in text_of(page)
+        assert "judged as a phone photo, out of caution" in text_of(page)
 
 
 def source_forms(page: str) -> list[str]:
