@@ -39,8 +39,8 @@ class Answer:
         severe: codes of quality issues that make the photo useless.
         mild: codes of quality issues that only make the answer less sure.
         photo_jpeg: the photo as the model saw it, as a JPEG without metadata.
-        saliency: the rows of the class activation map of the most likely diagnosis, 0 to 255.
-        source: "dermoscopy" or "phone" as its sender said; None where the bundle's probe decides.
+        maps: the rows of each class's activation map, 0 to 255: which is the most likely one hangs on the source.
+        source: "dermoscopy" or "phone" as its sender said; None where nobody did, see `advice.cautious_source`.
         site: code of `sites.SITES`, where on the body the spot is; empty if its sender did not say.
     """
 
@@ -48,7 +48,7 @@ class Answer:
     severe: tuple[str, ...]
     mild: tuple[str, ...]
     photo_jpeg: bytes
-    saliency: tuple[tuple[int, ...], ...]
+    maps: tuple[tuple[tuple[int, ...], ...], ...]
     source: str | None = None
     site: str = ""
 
@@ -73,7 +73,7 @@ def seal(answer: Answer) -> str:
             "severe": answer.severe,
             "mild": answer.mild,
             "photo": base64.b64encode(answer.photo_jpeg).decode("ascii"),
-            "saliency": answer.saliency,
+            "maps": answer.maps,
             "source": answer.source,
             "site": answer.site,
         }
@@ -98,7 +98,7 @@ def unseal(text: str) -> Answer:
             read_issues(content["severe"]),
             read_issues(content["mild"]),
             base64.b64decode(content["photo"], validate=True),
-            tuple(map(tuple, content["saliency"])),
+            tuple(tuple(map(tuple, one)) for one in content["maps"]),
             read_source(content["source"]) if content["source"] else None,
             site,
         )

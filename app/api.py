@@ -14,6 +14,7 @@ from app.i18n import current_language
 from app.judging import judge
 from app.problems import PROBLEMS
 from app.results import Judged, judged, shown_score
+from app.sites import SITES
 from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
 from model_store.classes import CLASSES, LesionClass
@@ -28,6 +29,13 @@ class SourceUnknown(ModelStoreError):
 
     def __init__(self) -> None:
         super().__init__("source_unknown", sources=", ".join(SOURCES))
+
+
+class SiteUnknown(ModelStoreError):
+    """The form names a place on the body that is none of `sites.SITES`."""
+
+    def __init__(self) -> None:
+        super().__init__("site_unknown", sites=", ".join(SITES))
 
 
 class TooManyPhotos(ModelStoreError):
@@ -85,13 +93,13 @@ def answer() -> Response:
     """Answer one photo.
 
     Raises:
-        MissingPhoto, TooManyPhotos, SourceUnknown, PhotoError: the client can mend it.
+        MissingPhoto, TooManyPhotos, SourceUnknown, SiteUnknown, PhotoError: the client can mend it.
         Overloaded, DeadlineExceeded, EngineError: the client can only try again.
     """
     _require_token()
-    source = _source()
+    source, site = _source(), _site()
     photos = _photos(most=1)
-    return jsonify(_answer_json(photos[0], source))
+    return jsonify(_answer_json(photos[0], source, site))
 
 
 @blueprint.post("/answers")
@@ -101,10 +109,10 @@ def answers() -> Response:
     Raises as `answer`, but what is wrong with one photo becomes its entry.
     """
     _require_token()
-    source = _source()
+    source, site = _source(), _site()
     photos, until = _photos(openapi.MAX_PHOTOS), time.monotonic() + FORM_S
     limits.count_photos(len(photos))
-    entries = [_entry(number, data, source, until) for number, data in enumerate(photos, start=1)]
+    entries = [_entry(number, data, source, site, until) for number, data in enumerate(photos, start=1)]
     return jsonify(schema_version=openapi.SCHEMA_VERSION, answers=entries)
 
 
@@ -168,6 +176,13 @@ def _source() -> str | None:
     return source
 
 
+def _site() -> str:
+    site = request.form.get("site", "")
+    if site and site not in SITES:
+        raise SiteUnknown()
+    return site
+
+
 def _photos(most: int) -> list[bytes]:
     files = request.files.getlist("photo")
     if not files:
@@ -177,18 +192,18 @@ def _photos(most: int) -> list[bytes]:
     return [file.stream.read() for file in files]
 
 
-def _entry(number: int, data: bytes, source: str | None, until: float) -> dict:
+def _entry(number: int, data: bytes, source: str | None, site: str, until: float) -> dict:
     if time.monotonic() > until:
         problems.note_failure("not_answered")
         return {"photo": number, "problem": problems.as_json("not_answered", {})}
     try:
-        return {"photo": number, "answer": _answer_json(data, source)}
+        return {"photo": number, "answer": _answer_json(data, source, site)}
     except PhotoError as error:
         return {"photo": number, "problem": problems.as_json(error.code, error.details)}
 
 
-def _answer_json(data: bytes, source: str | None) -> dict:
-    read = judged(judge(data, source), anyway=False)
+def _answer_json(data: bytes, source: str | None, site: str) -> dict:
+    read = judged(judge(data, source, site), anyway=False)
     return {
         "schema_version": openapi.SCHEMA_VERSION,
         "status": "preliminary",

@@ -59,7 +59,11 @@ class Case:
 
     @cached_property
     def advice(self) -> Advice:
-        """What a patient would be told first: no calm answer in spite of mild issues."""
+        """What a patient who said the source would be told first: no calm answer in spite of mild issues.
+
+        Where nobody said it, a patient's rests on the more pressing source. Here it does not: a clinician sees the
+        numbers, and says the source for a whole series.
+        """
         return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration)
 
     @property
@@ -117,6 +121,7 @@ def look(data: bytes, name: str, said_source: str) -> tuple[Case, Detail]:
         features=pooled(seen.feature_map[None])[0].astype(np.float16),
         detail_digest=hashlib.sha256(_pack(detail)).hexdigest(),
     )
+    judging.count(seen, case.prediction, case.advice)
     return case, detail
 
 

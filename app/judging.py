@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from flask import current_app
 
-from app import advice, answers, inference, observability, places
+from app import answers, inference, observability, places, results
+from app.advice import Advice
 from app.answers import Answer
 from model_store import quality
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
-from model_store.prediction import Evidence
+from model_store.prediction import Evidence, Prediction
+from model_store.quality import Quality
 from model_store.saliency import class_activation_maps
 
 _assessors = ThreadPoolExecutor(thread_name_prefix="quality")
@@ -19,9 +21,10 @@ _assessors = ThreadPoolExecutor(thread_name_prefix="quality")
 
 @dataclass(frozen=True)
 class Look:
-    """An answer, the network's feature map (h, w, C), float32, and its class activation maps (8, h, w), uint8."""
+    """An answer, what its quality is, the network's feature map (h, w, C), float32, and its maps (8, h, w), uint8."""
 
     answer: Answer
+    quality: Quality
     feature_map: np.ndarray
     maps: np.ndarray
 
@@ -33,8 +36,16 @@ def run(classifier: Classifier, batch: np.ndarray) -> list[tuple[Evidence, np.nd
 
 
 def judge(data: bytes, source: str | None = None, site: str = "") -> Answer:
-    """`look` without the maps."""
-    return look(data, source, site).answer
+    """`look` for a patient, who is told what `results.judged` reads; that is what counts."""
+    seen = look(data, source, site)
+    read = results.judged(seen.answer, anyway=False)
+    count(seen, read.prediction, read.advice)
+    return seen.answer
+
+
+def count(seen: Look, prediction: Prediction, advice: Advice) -> None:
+    """Count what is told of a new photo."""
+    observability.count_answer(prediction, advice, refusal(seen.quality, prediction))
 
 
 def look(data: bytes, source: str | None = None, site: str = "") -> Look:
@@ -42,7 +53,7 @@ def look(data: bytes, source: str | None = None, site: str = "") -> Look:
 
     Args:
         data: the upload, as it came.
-        source: "dermoscopy" or "phone" if its sender said so; else the bundle's probe decides.
+        source: "dermoscopy" or "phone" if its sender said so.
         site: where on the body the spot is, a code of `sites.SITES`; empty if its sender did not say.
 
     Raises:
@@ -61,18 +72,14 @@ def look(data: bytes, source: str | None = None, site: str = "") -> Look:
         del photo  # its memory is free before the next one is decoded
     with observability.stage("inference"):
         evidence, feature_map = inference.submit(prepared, places.client_is_there)
-    prediction = classifier.interpret(evidence, source)
     maps = class_activation_maps(feature_map, classifier.engine.dense_weights)
     answer = Answer(
         evidence=evidence,
         severe=tuple(finding.code for finding in assessed.findings if not finding.mild),
         mild=tuple(finding.code for finding in assessed.findings if finding.mild),
         photo_jpeg=answers.jpeg(prepared),
-        saliency=tuple(map(tuple, maps[prediction.ranking[0]].tolist())),
+        maps=tuple(tuple(map(tuple, one)) for one in maps.tolist()),
         source=source,
         site=site,
     )
-    calibration = classifier.bundle.calibrations[prediction.source]
-    given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration)
-    observability.count_answer(prediction, given, refusal(assessed, prediction))
-    return Look(answer, feature_map, maps)
+    return Look(answer, assessed, feature_map, maps)

@@ -13,14 +13,13 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from PIL import Image
 
-from app import operating_points, results, wording
+from app import results, sites, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
 from app.i18n import current_language, percent_in_tenths
 from app.pdf import SOFT_INK, Document
 from app.results import DiagnosisRow, Judged
-from app.sites import SITES
 from model_store.classes import CLASSES
 
 # What no photo tells; the patient writes the answers on the printed page.
@@ -152,7 +151,7 @@ def to_pdf(letter: Letter) -> bytes:
 
 
 def _site_remark(site: str) -> str:
-    if site not in SITES or not SITES[site].hardly_seen:
+    if not sites.hardly_seen(site):
         return ""
     return gettext("The model has hardly ever seen a spot at this place of the body.")
 
@@ -194,10 +193,9 @@ def _model_line(letter: Letter) -> str:
 
 def _facts(read: Judged) -> tuple[tuple[str, str], ...]:
     site = read.answer.site
-    by_whom = gettext("as the sender said") if read.answer.source else gettext("as the model judged")
     return (
-        (gettext("Where on the body"), str(SITES[site].name) if site in SITES else gettext("not said")),
-        (gettext("How the photo was taken"), f"{wording.SOURCES[read.prediction.source]} ({by_whom})"),
+        (gettext("Where on the body"), str(sites.SITES[site].name) if site in sites.SITES else gettext("not said")),
+        (gettext("How the photo was taken"), read.source),
     )
 
 
@@ -238,15 +236,30 @@ def _risk(read: Judged, probability: float, point_name: str, level: wording.Leve
         level=level.word,
         threshold=_beside(threshold, threshold),
     )
-    source = read.prediction.source
-    points = {point.name: point for point in operating_points.measured(read.bundle.report, source)}
-    if point_name not in points:
-        return begins
-    found = gettext(
-        "Of %(n)s test photos it was reached by %(sensitivity)s of those that showed this, and not by %(specificity)s "
-        "of the others.",
-        n=format_decimal(read.bundle.report["sets"][source]["images"]),
-        sensitivity=results.percent(points[point_name].sensitivity.value),
-        specificity=results.percent(points[point_name].specificity.value),
+    return f"{begins} {_on_test_photos(read, point_name)}".strip()
+
+
+def _on_test_photos(read: Judged, point_name: str) -> str:
+    """What a threshold did, in counts: a percentage would hide on how few photos it rests. Empty if not measured."""
+    source, report = read.prediction.source, read.bundle.report
+    points = {point["name"]: point for point in report.get("sets", {}).get(source, {}).get("operating_points", [])}
+    tested_on = results.measured(read.bundle, source).get("set")
+    counts = [_count(points.get(point_name, {}).get(share)) for share in ("sensitivity", "specificity")]
+    if not tested_on or None in counts:
+        return ""
+    (reached, showed_this), (not_reached, others) = counts
+    return gettext(
+        "Test photos (%(set)s): of %(n1)s that showed this, %(k1)s reached it; of the %(n2)s others, %(k2)s did not.",
+        set=wording.test_set(tested_on),
+        n1=format_decimal(showed_this),
+        k1=format_decimal(reached),
+        n2=format_decimal(others),
+        k2=format_decimal(not_reached),
     )
-    return f"{begins} {found}"
+
+
+def _count(share: dict | float | None) -> tuple[int, int] | None:
+    """How many of how many photos a measured share is; None where that was not written, or there were none."""
+    if not isinstance(share, dict) or not share.get("images"):
+        return None
+    return round(share["value"] * share["images"]), share["images"]

@@ -1,8 +1,9 @@
 """The JSON API's description, an OpenAPI 3.1 document; names and limits come from the code that they describe."""
 
-from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Level
+from app.advice import HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
 from app.results import MIN_PHOTOS_FOR_FREQUENCY
+from app.sites import SITES
 from app.uploads import FORM_S
 from model_store.classes import CODES
 from model_store.prediction import SOURCES
@@ -89,9 +90,14 @@ def _form(fields: dict, required: list[str]) -> dict:
     source = {
         "enum": list(SOURCES),
         "description": "How the photo was taken: through a dermatoscope, or with a phone held before the skin. Left "
-        "out, the model decides by what it sees.",
+        "out, the photo is judged both ways, and the answer is that with the more pressing advice.",
     }
-    schema = {"type": "object", "properties": {**fields, "source": source}, "required": required}
+    site = {
+        "enum": list(SITES),
+        "description": "Where on the body the spot is. Where the model has hardly ever seen one, it may alarm, but "
+        "calms nobody.",
+    }
+    schema = {"type": "object", "properties": {**fields, "source": source, "site": site}, "required": required}
     kinds = "image/jpeg, image/png, image/webp, image/heic, image/avif, application/dicom"
     encoding = {"photo": {"contentType": kinds}}
     return {"required": True, "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}
@@ -147,7 +153,7 @@ def _answer_schema() -> dict:
     finding = _object(code={"enum": sorted(FINDING_CODES)}, mild={"type": "boolean"}, text=_TEXT)
     reasons = {
         "type": "array",
-        "items": {"enum": sorted(FINDING_CODES | {OUT_OF_DISTRIBUTION, UNSURE})},
+        "items": {"enum": sorted(FINDING_CODES | {HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE})},
     }
     return _object(
         schema_version=_VERSION,

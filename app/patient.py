@@ -1,5 +1,6 @@
 """For people with a spot: the upload page, the answer, and what to read about it."""
 
+import dataclasses
 from dataclasses import dataclass
 
 from flask import abort, current_app, redirect, render_template, request, url_for
@@ -198,8 +199,14 @@ def _letter() -> letter.Letter:
 
 
 def _answer() -> Answer:
-    """The one that the browser kept, or that of a new photo; what its sender said of it counts only if we know it."""
+    """The one that the browser kept, or that of a new photo; what its sender said of it counts only if we know it.
+
+    How the photo was taken can be said of a kept answer too.
+    """
+    source = request.form.get("source")
+    said_source = source if source in SOURCES else None
     if sealed := request.form.get("answer"):
-        return answers.unseal(sealed)
-    source, site = request.form.get("source"), request.form.get("site")
-    return judge(read_photo(request), source if source in SOURCES else None, site=site if site in SITES else "")
+        kept = answers.unseal(sealed)
+        return dataclasses.replace(kept, source=said_source or kept.source)
+    site = request.form.get("site")
+    return judge(read_photo(request), said_source, site=site if site in SITES else "")

@@ -93,6 +93,11 @@ PROBLEMS = {
         _l("The source of a photo can be one of these: %(sources)s."),
         _l("Correct it, or leave it out and let the model decide."),
     ),
+    "site_unknown": Problem(
+        400, _l("There is no such place on the body"),
+        _l("Where the spot is can be one of these: %(sites)s."),
+        _l("Correct it, or leave it out."),
+    ),
     "token_wrong": Problem(
         401, _l("A token is needed"),
         _l("Programs may ask this site only with a token, and none that it knows was sent."),

@@ -8,15 +8,14 @@ from flask import current_app, url_for
 from flask_babel import format_date, format_decimal, format_percent, gettext
 from flask_babel.speaklater import LazyString
 
-from app import advice, answers, overlay, wording
+from app import advice, answers, overlay, sites, wording
 from app.advice import Advice, Level
 from app.answers import Answer
 from app.conditions import CONDITIONS, GROUPS
 from app.i18n import current_language
-from app.sites import SITES
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, MALIGNANT_CODES, Group, LesionClass
-from model_store.prediction import ADVICE_POINTS, Calibration, Prediction, malignancy_score
+from model_store.prediction import ADVICE_POINTS, SOURCES, Calibration, Prediction, malignancy_score
 
 # The browser scales it up smoothly; a larger one would only cost time.
 OVERLAY_SIDE_PX = 76
@@ -26,7 +25,7 @@ MIN_PHOTOS_FOR_FREQUENCY = 20
 
 @dataclass(frozen=True)
 class Judged:
-    """An answer as the served bundle reads it."""
+    """An answer as the served bundle reads it: all of it by one source's calibration."""
 
     answer: Answer
     prediction: Prediction
@@ -46,8 +45,17 @@ class Judged:
 
     @property
     def issues(self) -> tuple[wording.IssueText, ...]:
-        """What speaks against relying on the answer, worst first."""
-        return tuple(wording.ISSUES[code] for code in self.advice.reasons)
+        """What in the photo speaks against relying on the answer, worst first."""
+        return tuple(wording.ISSUES[code] for code in self.advice.reasons if code in wording.ISSUES)
+
+    @property
+    def source(self) -> str:
+        """How the photo was taken, in words, and how that is known."""
+        source = self.prediction.source
+        if not self.answer.source and source != self.answer.evidence.source:
+            return str(wording.CAUTIOUS_SOURCES[source])
+        by_whom = gettext("as the sender said") if self.answer.source else gettext("as the model judged")
+        return f"{wording.SOURCES[source]} ({by_whom})"
 
     @property
     def model(self) -> str:
@@ -87,14 +95,16 @@ class Score:
 class ResultPage:
     """All that templates/patient/result.html may see.
 
-    `reasons` say why a photo cannot be judged, `remarks` what is wrong with one that is judged all the same. Where the
-    photo cannot be judged there are no `rows` and no `score`, and `confidence`, `malignancy` and `frequency` are empty.
-    `frequency` is empty too where too few test photos got this answer, or it was right for none of them, and there is
-    no `score` where too few had it: ten bands of few photos, most of them cancer, make a high risk look middling. Then
-    `fewest` says how many photos are enough.
-    `trust` says how far the percentages held on test photos; empty where there were none. `site_remark` is for a place
-    on the body that the model hardly knows. `overlay_url` shows where the model looked; empty where no place spoke for
-    the first diagnosis.
+    `reasons` say why a photo cannot be judged, and are empty where no other photo would help; `remarks` say what is
+    wrong with one that is judged all the same. Where the photo cannot be judged there are no `rows` and no `score`, and
+    `confidence`, `malignancy` and `frequency` are empty. `frequency` is empty too where test photos with this advice
+    were counted and none of them was cancer; where too few had it, it says so. There is no `score` where too few had it
+    either: ten bands of few photos, most of them cancer, make a high risk look middling. Then `fewest` says how many
+    photos are enough. `trust` says how far the percentages held on test photos; empty where there were none.
+    `site_remark` is for a place on the body that the model hardly knows. `overlay_url` shows where the model looked;
+    empty where no place spoke for the first diagnosis. Where the sender did not say how the photo was taken,
+    `other_source` is what else it can be, a code, and `source_is_wrong` the button that says so; both are empty where
+    it was said.
     """
 
     level: str
@@ -113,7 +123,9 @@ class ResultPage:
     malignancy: str
     score: Score | None
     fewest: str
-    source: LazyString
+    source: str
+    other_source: str
+    source_is_wrong: LazyString | str
     photo_url: str
     overlay_url: str
     sealed_answer: str
@@ -126,9 +138,12 @@ class ResultPage:
 def judged(answer: Answer, anyway: bool) -> Judged:
     """Read an answer; `anyway` as in `advice.for_prediction`."""
     classifier = current_app.extensions["classifier"]
-    prediction = classifier.interpret(answer.evidence, answer.source)
-    calibration = classifier.bundle.calibrations[prediction.source]
-    given = advice.for_prediction(prediction, answer.severe, answer.mild, calibration, anyway)
+    calibrations = classifier.bundle.calibrations
+    source = answer.source or advice.cautious_source(answer.evidence, answer.severe, answer.mild, calibrations)
+    prediction, calibration = classifier.interpret(answer.evidence, source), calibrations[source]
+    given = advice.for_prediction(
+        prediction, answer.severe, answer.mild, calibration, anyway, hardly_seen=sites.hardly_seen(answer.site)
+    )
     return Judged(answer, prediction, given, calibration, classifier.bundle)
 
 
@@ -136,13 +151,14 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
     """Everything that the result page shows of an answer, in the current language."""
     read = judged(answer, anyway)
     diagnosed = read.has_diagnoses
+    other_source = "" if answer.source else next(source for source in SOURCES if source != read.prediction.source)
     return ResultPage(
         level=read.advice.level.value,
         text=read.text,
         where=where_with_date(read.text),
         where_to_turn=current_app.extensions["config"].where_to_turn_in(current_language()),
         site_remark=site_remark(answer.site),
-        reasons=() if diagnosed else read.issues,
+        reasons=() if diagnosed or advice.HARDLY_SEEN_SITE in read.advice.reasons else read.issues,
         may_show_anyway=read.advice.may_show_anyway,
         remarks=read.issues if diagnosed else (),
         go_anyway=wording.GO_ANYWAY,
@@ -153,9 +169,11 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         malignancy=percent(read.prediction.malignancy) if diagnosed else "",
         score=_score(read) if diagnosed else None,
         fewest=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
-        source=wording.SOURCES[read.prediction.source],
+        source=read.source,
+        other_source=other_source,
+        source_is_wrong=wording.SOURCE_IS_WRONG[other_source] if other_source else "",
         photo_url=answer.photo_url,
-        overlay_url=_overlay(answer) if diagnosed else "",
+        overlay_url=_overlay(read) if diagnosed else "",
         sealed_answer=answers.seal(answer),
         anyway=anyway,
         model_name=read.bundle.name,
@@ -174,12 +192,12 @@ def where_with_date(text: wording.LevelText) -> str:
 
 def site_remark(site: str) -> str:
     """What to say of a spot where the training photos hardly have any; empty for every other place."""
-    if site not in SITES or not SITES[site].hardly_seen:
+    if not sites.hardly_seen(site):
         return ""
     return gettext(
         "You said where the spot is: %(site)s. The model has hardly ever seen a spot there. Show it to a doctor, "
         "whatever this page says.",
-        site=SITES[site].name,
+        site=sites.SITES[site].name,
     )
 
 
@@ -210,8 +228,8 @@ def _row(lesion_class: LesionClass, probability: float) -> DiagnosisRow:
     )
 
 
-def _overlay(answer: Answer) -> str:
-    saliency = np.array(answer.saliency, np.uint8)
+def _overlay(read: Judged) -> str:
+    saliency = np.array(read.answer.maps[read.prediction.ranking[0]], np.uint8)
     return overlay.picture(saliency, OVERLAY_SIDE_PX) if saliency.any() else ""
 
 
@@ -228,12 +246,13 @@ def measured(bundle: Bundle, source: str) -> dict:
 def _frequency(read: Judged) -> tuple[str, ...]:
     """What test photos with the same advice and first diagnosis were, from the bundle's evaluation, as counts.
 
-    Never that none was cancer: a count of zero says no more than that there were few photos.
+    Never that none was cancer: a count of zero says no more than that there were few photos. Where there were too few
+    with this advice, that.
     """
     counted = measured(read.bundle, read.prediction.source)
     found = (*_of_same_advice(read, counted), *_of_same_diagnosis(read, counted))
     if not found:
-        return ()
+        return _too_few(read, counted)
     mix = gettext(
         "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so for "
         "you the share can be different.",
@@ -242,9 +261,28 @@ def _frequency(read: Judged) -> tuple[str, ...]:
     return (*found, mix)
 
 
-def _of_same_advice(read: Judged, counted: dict) -> tuple[str, ...]:
+def _too_few(read: Judged, counted: dict) -> tuple[str, ...]:
+    if counted and "by_advice" not in counted:  # bundles before 2.1.1 did not count it
+        return ()
+    if _advised(read, counted).get("n", 0) >= MIN_PHOTOS_FOR_FREQUENCY:
+        return ()
+    return (
+        gettext(
+            "Fewer than %(number)s test photos taken this way led to this advice: too few to say how often it is "
+            "wrong.",
+            number=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
+        ),
+    )
+
+
+def _advised(read: Judged, counted: dict) -> dict:
+    """The test photos with the same advice; empty where none were counted."""
     name = advice.UNSURE if advice.UNSURE in read.advice.reasons else read.advice.level.value
-    advised = counted.get("by_advice", {}).get(name)  # bundles before 2.1.1 did not count it
+    return counted.get("by_advice", {}).get(name, {})
+
+
+def _of_same_advice(read: Judged, counted: dict) -> tuple[str, ...]:
+    advised = _advised(read, counted)
     if not advised or advised["n"] < MIN_PHOTOS_FOR_FREQUENCY or not advised["malignant"]:
         return ()
     return (

@@ -50,3 +50,8 @@ REGIONS = (
     Region(_l("Arm"), ("upper_arm", "forearm", "hand", "palm", "fingernail")),
     Region(_l("Leg"), ("thigh", "lower_leg", "foot", "sole", "toenail")),
 )
+
+
+def hardly_seen(site: str) -> bool:
+    """Whether the training photos show next to no spot at this place; never of one that we do not know."""
+    return site in SITES and SITES[site].hardly_seen

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 
-from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Advice, Level
+from app.advice import HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE, Advice, Level
 from model_store.prediction import UNSURE_BELOW
 from model_store.quality import FIRST_OF_SEVERAL
 
@@ -27,6 +27,10 @@ class LevelText:
     within_days: int | None = None
 
 
+_SOON_WHERE = _l(
+    "By %(date)s at the latest, turn to your family doctor at the polyclinic that you are attached to, or to a "
+    "dermatologist. Take this page with you."
+)
 LEVELS = {
     Level.URGENT: LevelText(
         _l("Urgent"),
@@ -39,8 +43,7 @@ LEVELS = {
     Level.SOON: LevelText(
         _l("Soon"),
         _l("See a doctor about this spot within 4 weeks."),
-        _l("By %(date)s at the latest, turn to your family doctor at the polyclinic that you are attached to, or to a "
-           "dermatologist. Take this page with you."),
+        _SOON_WHERE,
         within_days=28,
     ),
     Level.WATCH: LevelText(
@@ -82,8 +85,19 @@ IF_A_SPOT = {
 }
 
 
+# Where the model has hardly ever seen a spot, a calm answer would be a guess, and a better photo would not help.
+HARDLY_SEEN = LevelText(
+    _l("Cannot be judged"),
+    _l("The model cannot judge a spot at this place. Show it to a doctor within 4 weeks."),
+    _SOON_WHERE,
+    within_days=28,
+)
+
+
 def of_advice(advice: Advice) -> LevelText:
     """What a page says of an advice."""
+    if HARDLY_SEEN_SITE in advice.reasons:
+        return HARDLY_SEEN
     return IF_A_SPOT[advice.if_a_spot] if advice.if_a_spot else LEVELS[advice.level]
 
 
@@ -193,6 +207,16 @@ def test_set(name: str) -> LazyString | str:
 SOURCES = {
     "phone": _l("With a phone or camera"),
     "dermoscopy": _l("Through a dermatoscope"),
+}
+# Where nobody said it, and the advice rests on another source than the one that the model took the photo for.
+CAUTIOUS_SOURCES = {
+    "phone": _l("Not said: judged as a phone photo, out of caution"),
+    "dermoscopy": _l("Not said: judged as a photo through a dermatoscope, out of caution"),
+}
+# The button of who knows better; by what the photo really is.
+SOURCE_IS_WRONG = {
+    "phone": _l("This is wrong: it was taken with a phone or camera"),
+    "dermoscopy": _l("This is wrong: it was taken through a dermatoscope"),
 }
 
 

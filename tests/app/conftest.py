@@ -45,6 +45,7 @@ def logits(**of_class: float) -> tuple[float, ...]:
 URGENT = logits(MEL=6)
 SOON = logits(BCC=6)
 WATCH = logits(NV=9)
+WATCH_UNLESS_PHONE = logits(NV=6, MEL=2)  # urgent by the calibration of phone photos
 STRANGE = tuple(logit - 14 for logit in WATCH)
 STRANGE_URGENT = tuple(logit - 14 for logit in URGENT)
 STRANGE_SOON = tuple(logit - 14 for logit in SOON)

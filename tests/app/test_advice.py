@@ -8,7 +8,8 @@ import pytest
 from app import advice
 from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Advice, Level
 from model_store.classes import CODES
-from model_store.prediction import Prediction, risk
+from model_store.prediction import OutOfDistribution, Prediction, risk
+from tests.app.conftest import URGENT, WATCH, WATCH_UNLESS_PHONE, evidence_of
 
 
 def prediction(strange: bool = False, **of_class: float) -> Prediction:
@@ -91,6 +92,38 @@ def test_a_mild_issue_holds_a_calm_answer_back_until_asked_for_and_is_remarked_o
 def test_a_mild_issue_never_holds_an_alarm_back(calibration, probabilities, level):
     given = advice.for_prediction(prediction(**probabilities), (), ("blurred",), calibration)
     assert given == Advice(level, ("blurred",))
+
+
+@pytest.mark.parametrize("probed", ["dermoscopy", "phone"])
+@pytest.mark.parametrize(("logits", "cautious"), [(URGENT, None), (WATCH, None), (WATCH_UNLESS_PHONE, "phone")])
+def test_the_source_that_nobody_said_is_the_one_of_the_more_pressing_advice_and_of_two_alike_the_probes(
+    calibrations, probed, logits, cautious
+):
+    assert advice.cautious_source(evidence_of(logits, probed), (), (), calibrations) == (cautious or probed)
+
+
+def test_a_photo_that_is_strange_for_one_source_alone_calms_nobody_but_holds_no_alarm_back(calibrations):
+    never = dataclasses.replace(calibrations["phone"], out_of_distribution=OutOfDistribution("probes", -1e9))
+    changed = {**calibrations, "phone": never}
+    assert advice.cautious_source(evidence_of(WATCH), (), (), changed) == "phone"
+    alarming = {"dermoscopy": calibrations["phone"], "phone": dataclasses.replace(calibrations["dermoscopy"],
+                out_of_distribution=never.out_of_distribution)}  # fmt: skip
+    assert advice.cautious_source(evidence_of(WATCH_UNLESS_PHONE, "phone"), (), (), alarming) == "dermoscopy"
+
+
+@pytest.mark.parametrize("anyway", [False, True])
+def test_where_the_model_has_hardly_seen_a_spot_it_alarms_but_calms_nobody(calibration, anyway):
+    def given(severe=(), mild=(), **of_class) -> Advice:
+        return advice.for_prediction(prediction(**of_class), severe, mild, calibration, anyway, hardly_seen=True)
+
+    assert given(MEL=0.2) == Advice(Level.URGENT)
+    assert given(BCC=0.3, mild=("blurred",)) == Advice(Level.SOON, ("blurred",))
+    assert given(strange=True, MEL=0.2).if_a_spot is Level.URGENT
+    cannot, site = Level.CANNOT_JUDGE, advice.HARDLY_SEEN_SITE
+    assert given() == Advice(cannot, (site,))
+    assert given(mild=("blurred",), BKL=0.41) == Advice(cannot, (site, "blurred", UNSURE))
+    assert given(strange=True) == Advice(cannot, (site, OUT_OF_DISTRIBUTION))
+    assert given(severe=("too_dark",), MEL=0.9) == Advice(cannot, (site, "too_dark"))
 
 
 GUESS = {"BKL": 0.41}  # what is left, 0.59, goes to NV

@@ -17,7 +17,7 @@ ANSWER = Answer(
     ("too_dark",),
     ("blurred", "glare"),
     encode(Image.new("RGB", (38, 38))),
-    ((0, 0, 12), (0, 255, 40)),
+    (((0, 0, 12), (0, 255, 40)),) * 8,
 )
 
 

@@ -15,7 +15,7 @@ from werkzeug.test import encode_multipart
 
 from app import api
 from model_store.classes import CODES
-from tests.app.conftest import STRANGE, URGENT, WATCH, encode, send
+from tests.app.conftest import STRANGE, URGENT, WATCH, WATCH_UNLESS_PHONE, encode, send
 
 
 def post(
@@ -81,6 +81,17 @@ def test_the_source_that_the_client_names_is_the_one_that_is_used(make_app, phot
     assert post(make_app(answering=WATCH).test_client(), photo, source=source).json["source"] == source
 
 
+def test_where_the_client_names_no_source_the_more_pressing_advice_counts(make_app, photo):
+    client = make_app(answering=WATCH_UNLESS_PHONE).test_client()
+    told = {
+        said: post(client, photo, **({"source": said} if said else {})).json for said in ("", "dermoscopy", "phone")
+    }
+    assert {said: answer["advice"]["level"] for said, answer in told.items()} == {
+        "": "urgent", "dermoscopy": "watch", "phone": "urgent",
+    }  # fmt: skip
+    assert told[""] == told["phone"]
+
+
 def test_a_photo_that_cannot_be_judged_is_an_answer_without_a_prediction(make_app, photo):
     client = make_app(answering=STRANGE).test_client()
     answer = post(client, photo)
@@ -104,6 +115,18 @@ def test_a_file_of_several_pictures_calms_nobody_by_its_first_one(make_app, draw
     assert (finding["code"], finding["mild"]) == ("first_of_several", True)
     assert "Only the first one was looked at: send the others one by one." in finding["text"]
     assert finding["text"] in send(client, several).text
+
+
+def test_where_the_model_has_hardly_seen_a_spot_its_calm_answer_is_none(make_app, photo):
+    client = make_app(answering=WATCH).test_client()
+    answer = post(client, photo, site="sole").json
+    schema(client, "Answer").validate(answer)
+    assert (answer["advice"]["level"], answer["advice"]["reasons"]) == ("cannot_judge", ["hardly_seen_site"])
+    assert answer["advice"]["within_days"] == 28
+    assert answer["prediction"] is None
+    (several,) = post(client, photo, path="/api/v1/answers", site="sole").json["answers"]
+    assert several["answer"]["advice"] == answer["advice"]
+    assert post(client, photo, site="back").json["advice"]["level"] == "watch"
 
 
 def test_of_several_photos_each_gets_its_answer_or_its_problem(make_app, photo):
@@ -138,6 +161,7 @@ def test_photos_that_are_not_reached_in_time_are_named_and_the_others_answered(m
         ([b"a", b"b"], {}, "/api/v1/answer", 422, "too_many_photos"),
         ([b"a"] * 21, {}, "/api/v1/answers", 422, "too_many_photos"),
         ([b"a"], {"source": "telescope"}, "/api/v1/answer", 400, "source_unknown"),
+        ([b"a"], {"site": "moon"}, "/api/v1/answers", 400, "site_unknown"),
         ([b"a"], {}, "/api/v1/nowhere", 404, "not_found"),
     ],
 )

@@ -1,7 +1,6 @@
 """The letter for the doctor: on paper and as a file, with what the answer says and nothing that is kept."""
 
 import base64
-import dataclasses
 import datetime
 import io
 import re
@@ -16,7 +15,7 @@ from app.i18n import LANGUAGES
 from app.letter import QUESTIONS, _beside
 from model_store.classes import CODES
 from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, token
-from tests.app.test_patient import answer_of, assert_is_whole, text_of
+from tests.app.test_patient import answer_of, ask_again, assert_is_whole, text_of, with_report
 
 TITLES = {"en": "Letter for the doctor", "ru": "Письмо для врача", "kk": "Дәрігерге арналған хат"}
 LEVELS = {"urgent": URGENT, "soon": SOON, "watch": WATCH, "cannot_judge": STRANGE}
@@ -76,18 +75,44 @@ def test_the_page_and_the_file_say_the_same(ask, english):
         assert said in file
 
 
-def test_a_doctor_reads_what_the_threshold_did_on_test_photos(make_app):
-    point = {"name": "soon", "risk": "malignancy", "threshold": 0.3, "sensitivity": {"value": 0.93}, "specificity": 0.4}
-    app = make_app(answering=SOON)
-    classifier = app.extensions["classifier"]
-    report = {"sets": {"dermoscopy": {"images": 1294, "operating_points": [point]}}}
-    bundle = dataclasses.replace(classifier.bundle, report=report)
-    app.extensions["classifier"] = dataclasses.replace(classifier, bundle=bundle)
-    client = app.test_client()
-    with app.test_request_context("/"):
-        sealed = answers.seal(answer_of(SOON, source="dermoscopy"))
-    page = text_of(client.post("/en/letter", data={"csrf_token": token(client), "answer": sealed}).text)
-    assert "Of 1,294 test photos it was reached by 93% of those that showed this, and not by 40% of the others." in page
+PHONE_SET = "PAD-UFES-20 phone photos, patients held out for the test"
+
+
+@pytest.fixture
+def ask_of_phone_photo(make_app):
+    """A function that asks for the letter about a phone photo of a site that measured its thresholds on others."""
+
+    def post(answer, path: str = "/en/letter", **point):
+        urgent = {
+            "name": "urgent", "risk": "urgent", "threshold": 0.2,
+            "sensitivity": {"value": 3 / 7, "low": 0.1, "high": 0.8, "images": 7},
+            "specificity": {"value": 34 / 58, "low": 0.4, "high": 0.7, "images": 58},
+        }  # fmt: skip
+        sets = {"phone": {"images": 65, "operating_points": [urgent | point, urgent | {"name": "soon"} | point]}}
+        client = with_report(make_app, URGENT, {"phone": {"set": PHONE_SET}}, sets=sets)
+        return ask_again(client, answer, path, photo="1")
+
+    return post
+
+
+def test_a_doctor_reads_what_the_threshold_did_on_test_photos_in_counts(ask_of_phone_photo):
+    page = text_of(ask_of_phone_photo(answer_of(URGENT, source="phone")).text)
+    assert f"Test photos ({PHONE_SET}): of 7 that showed this, 3 reached it; of the 58 others, 34 did not." in page
+
+
+@pytest.mark.parametrize("missing", [0.43, None, {"value": None, "low": None, "high": None, "images": 0}])
+def test_of_a_threshold_that_was_measured_on_nobody_knows_how_many_photos_nothing_is_told(ask_of_phone_photo, missing):
+    page = text_of(ask_of_phone_photo(answer_of(URGENT, source="phone"), sensitivity=missing).text)
+    assert "The advice “Urgent” begins at" in page
+    assert "Test photos" not in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_file_stays_one_page_with_all_that_can_stand_in_it(ask_of_phone_photo, language):
+    answer = answer_of(URGENT, source="phone", site="genitals", mild=("blurred", "glare", "low_resolution"))
+    file = read_pdf(ask_of_phone_photo(answer, f"/{language}/letter.pdf"))
+    assert len(file.pages) == 1
+    assert "58" in words(file)
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.1234, 0.07])
@@ -138,6 +163,15 @@ def test_a_place_that_the_model_hardly_knows_is_told_to_the_doctor(ask):
     assert said in text_of(ask(WATCH, site="sole").text)
     assert said not in text_of(ask(WATCH, site="back").text)
     assert "Where on the body not said" in text_of(ask(WATCH).text)
+
+
+@pytest.mark.parametrize("path", ["/en/letter", "/en/letter.pdf"])
+def test_a_spot_where_the_model_has_hardly_seen_any_is_not_watched_but_shown_to_the_doctor(ask, path):
+    answer = ask(WATCH, path, site="sole", mild=("blurred",))
+    letter = words(read_pdf(answer)) if path.endswith(".pdf") else text_of(answer.text)
+    assert "The model cannot judge a spot at this place. Show it to a doctor within 4 weeks." in letter
+    assert "The photo is blurred." in letter
+    assert "Keep watching" not in letter
 
 
 def test_what_was_asked_for_all_the_same_stays_so(ask):

@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import api
 from app.inference import Overloaded
 from app.observability import PLACES
-from tests.app.conftest import STRANGE, URGENT, send
+from tests.app.conftest import STRANGE, URGENT, WATCH_UNLESS_PHONE, send
 from tests.app.test_api import post
 
 
@@ -38,6 +38,14 @@ def test_an_answer_is_counted_by_outcome_class_level_and_confidence(make_app, ph
     assert seen["skin_confidence_count"] == 2
     assert 1 < seen["skin_confidence_sum"] <= 2
     assert seen["skin_out_of_distribution_total"] == 0
+
+
+def test_each_is_counted_with_the_advice_that_it_was_given(make_app, photo):
+    client = make_app(answering=WATCH_UNLESS_PHONE).test_client()
+    send(client, photo)
+    send(client, photo, path="/en/clinician")
+    seen = samples(client)  # a clinician sees what the probe takes the photo for
+    assert (seen["skin_advice_total{level=urgent}"], seen["skin_advice_total{level=watch}"]) == (1, 1)
 
 
 def test_every_stage_of_a_photo_is_timed(make_app, photo):

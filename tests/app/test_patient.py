@@ -225,6 +225,8 @@ def test_a_photo_that_cannot_be_judged_gets_no_diagnosis_but_still_the_way_to_a_
     assert "Take a new photo" in page
     assert "Most likely" not in page
     assert "Show the answer anyway" not in page
+    assert "Letter for the doctor" not in page
+    assert '<a class="main-button" href="/en/">' in response.text
 
 
 def test_where_the_model_looked_is_shown_for_the_first_diagnosis_once_it_is_asked_for(make_app, photo):
@@ -244,7 +246,7 @@ def test_where_the_model_looked_is_shown_for_the_first_diagnosis_once_it_is_aske
 def test_where_nothing_spoke_for_the_first_diagnosis_or_the_photo_cannot_be_judged_no_place_is_shown(make_app):
     client = make_app(answering=URGENT).test_client()
     assert "<details>" in ask_again(client, answer_of(URGENT)).text
-    assert "<details>" not in ask_again(client, answer_of(URGENT, saliency=((0, 0), (0, 0)))).text
+    assert "<details>" not in ask_again(client, answer_of(URGENT, maps=(((0, 0), (0, 0)),) * len(CODES))).text
     assert "<details>" not in ask_again(client, answer_of(URGENT, severe=("too_dark",))).text
 
 
@@ -258,7 +260,7 @@ def answer_of(calibrated, **changes) -> Answer:
             severe=(),
             mild=(),
             photo_jpeg=encode(Image.new("RGB", (38, 38))),
-            saliency=SALIENCY,
+            maps=(SALIENCY,) * len(CODES),
         ),
         **changes,
     )
@@ -379,6 +381,10 @@ def test_a_strange_photo_that_would_alarm_gets_no_diagnosis_but_a_date(make_app,
     assert 'class="reasons"' in page
     assert 'id="ranking"' not in page
     assert 'name="anyway"' not in page
+    assert f'action="/{language}/letter"' in page
+    assert f'<a class="quiet" href="/{language}/">' in page  # the doctor comes before a new photo
+    assert 'href="#next"' in page
+    assert 'id="keep"' not in page
 
 
 @pytest.mark.parametrize(

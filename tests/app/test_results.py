@@ -1,17 +1,20 @@
 """What the result page says beside the advice: how the photo was taken, where the spot is, the score, the remarks."""
 
+import datetime
 import io
 import json
 import re
 import time
 
 import pytest
+from babel.dates import format_date
 
 from app import results, wording
 from app.advice import Level
 from app.i18n import LANGUAGES
 from app.sites import SITES
-from tests.app.conftest import SOON, URGENT, WATCH, evidence_of, logits, send, token
+from model_store.classes import CODES
+from tests.app.conftest import SOON, URGENT, WATCH, WATCH_UNLESS_PHONE, evidence_of, logits, send, token
 from tests.app.test_api import post as ask_api
 from tests.app.test_api import schema
 from tests.app.test_clinician import URL, series
@@ -40,6 +43,63 @@ def test_unless_the_sender_says_it_the_probe_decides(make_app):
         assert f"How the photo was taken: {said}" in text_of(ask_again(client, answer).text)
 
 
+def rows_of(page: str) -> list[str]:
+    return re.findall(r'class="row-percent">([^<]+)<', page)
+
+
+def test_a_photo_of_which_nobody_said_how_it_was_taken_gets_the_more_pressing_advice_with_its_own_figures(make_app):
+    client = make_app(answering=WATCH_UNLESS_PHONE).test_client()
+    page = ask_again(client, answer_of(WATCH_UNLESS_PHONE)).text  # the probe takes it for dermoscopic
+    assert 'data-level="urgent"' in page
+    assert "Not said: judged as a phone photo, out of caution" in text_of(page)
+    assert rows_of(page) == rows_of(ask_again(client, answer_of(WATCH_UNLESS_PHONE, source="phone")).text)
+    letter = text_of(ask_again(client, answer_of(WATCH_UNLESS_PHONE), "/en/letter").text)
+    assert "Show this spot to a doctor within 2 weeks." in letter
+    assert "Not said: judged as a phone photo, out of caution" in letter
+    assert 'data-level="watch"' in ask_again(client, answer_of(WATCH_UNLESS_PHONE, source="dermoscopy")).text
+
+
+def test_who_asks_for_an_answer_all_the_same_gets_that_of_the_same_source(make_app):
+    unsure_if_phone = logits(NV=6, BKL=3)
+    client = make_app(answering=unsure_if_phone).test_client()
+    for fields in ({}, {"anyway": "1"}):
+        page = ask_again(client, answer_of(unsure_if_phone), **fields).text
+        assert "judged as a phone photo, out of caution" in text_of(page)
+
+
+def source_forms(page: str) -> list[str]:
+    return [form for form in re.findall(r"<form.*?</form>", page, re.DOTALL) if "This is wrong: " in form]
+
+
+@pytest.mark.parametrize(
+    ("answering", "button", "level", "said"),
+    [
+        (WATCH_UNLESS_PHONE, "it was taken through a dermatoscope", "watch", "Through a dermatoscope"),
+        (WATCH, "it was taken with a phone or camera", "watch", "With a phone or camera"),
+    ],
+)
+def test_who_knows_better_how_the_photo_was_taken_says_so_without_sending_it_again(
+    make_app, answering, button, level, said
+):
+    client = make_app(answering=answering).test_client()
+    (form,) = source_forms(ask_again(client, answer_of(answering)).text)
+    assert f"This is wrong: {button}" in form
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]+)"', form))
+    assert fields.keys() == {"csrf_token", "answer", "source"}
+    page = client.post("/en/result", data=fields).text
+    assert f'data-level="{level}"' in page
+    assert f"How the photo was taken: {said} (as the sender said)" in text_of(page)
+    assert source_forms(page) == []
+
+
+def test_where_the_model_looked_is_shown_for_the_first_diagnosis_of_the_source_that_counts(make_app):
+    answering = logits(NV=1, AK=0.2)  # an actinic keratosis first by the calibration of phone photos, else a mole
+    maps = tuple(((0, 255), (0, 0)) if code == "AK" else ((0, 0), (0, 0)) for code in CODES)
+    client = make_app(answering=answering).test_client()
+    assert "<details>" in ask_again(client, answer_of(answering, maps=maps, source="phone")).text
+    assert "<details>" not in ask_again(client, answer_of(answering, maps=maps, source="dermoscopy")).text
+
+
 @pytest.mark.parametrize("fields", [{"source": "microscope"}, {"site": "moon"}, {"source": "", "site": ""}])
 def test_what_no_form_of_ours_sends_counts_as_not_said(make_app, photo, fields):
     assert upload(make_app(answering=WATCH).test_client(), photo, **fields).status_code == 200
@@ -51,6 +111,23 @@ def test_a_spot_where_the_model_has_hardly_seen_any_is_sent_to_a_doctor_whatever
     page = ask_again(make_app(answering=answering).test_client(), answer_of(answering, site=site)).text
     advice = text_of(re.search(r'<div class="advice".*?</div>', page, re.DOTALL).group(0))
     assert ("Show it to a doctor, whatever this page says." in advice) == SITES[site].hardly_seen
+
+
+@pytest.mark.parametrize("changes", [{}, {"mild": ("blurred",)}, {"severe": ("too_dark",)}])
+@pytest.mark.parametrize("fields", [{}, {"anyway": "1"}])
+def test_where_the_model_has_hardly_seen_a_spot_it_says_so_first_and_by_when_a_doctor_should_see_it(
+    make_app, changes, fields
+):
+    client = make_app(answering=WATCH).test_client()
+    page = ask_again(client, answer_of(WATCH, site="sole", **changes), **fields).text
+    assert 'data-level="cannot_judge"' in page
+    (heading,) = re.findall(r"<h1[^>]*>(.*?)</h1>", page, re.DOTALL)
+    assert heading == "The model cannot judge a spot at this place. Show it to a doctor within 4 weeks."
+    last_day = format_date(datetime.date.today() + datetime.timedelta(weeks=4), "long", locale="en")
+    assert f"By {last_day} at the latest" in text_of(page)
+    assert 'action="/en/letter"' in page
+    for other_way in ("No urgent signs", "Take a new photo", "Show the answer anyway", 'id="ranking"', 'id="reasons"'):
+        assert other_way not in page
 
 
 def test_a_remark_on_the_photo_stands_right_below_the_advice(make_app):
@@ -123,10 +200,25 @@ def test_of_how_many_with_the_same_advice_had_cancer_is_told_in_counts(make_app,
     assert "The model had never seen these photos (a test split)." in page
 
 
-@pytest.mark.parametrize("row", [{"n": 19, "malignant": 9}, {"n": 99, "malignant": 0}])
-def test_of_an_advice_with_few_photos_or_no_cancer_no_count_is_told(make_app, photo, row):
-    client = with_report(make_app, WATCH, {"dermoscopy": {"set": "a test split", "by_advice": {"watch": row}}})
-    assert "led to this advice" not in text_of(send(client, photo).text)
+@pytest.mark.parametrize(
+    ("counted", "too_few"),
+    [
+        ({"by_advice": {"watch": {"n": 19, "malignant": 9}}}, True),
+        ({"by_advice": {"soon": {"n": 99, "malignant": 9}}}, True),
+        ({}, True),
+        ({"by_advice": {"watch": {"n": 99, "malignant": 0}}}, False),
+        ({"by_top_class": {}}, False),
+    ],
+)
+def test_of_an_advice_with_few_photos_or_no_cancer_no_count_is_told_but_that_there_were_few(
+    make_app, photo, counted, too_few
+):
+    measured = {"dermoscopy": {"set": "a test split", **counted}} if counted else {}
+    page = text_of(send(with_report(make_app, WATCH, measured), photo).text)
+    said = "Fewer than 20 test photos taken this way led to this advice: too few to say how often it is wrong."
+    assert (said in page) == too_few
+    assert "that led to this advice" not in page
+    assert "The model had never seen these photos" not in page
 
 
 @pytest.mark.parametrize(
