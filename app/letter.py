@@ -13,7 +13,7 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from PIL import Image
 
-from app import results, sites, wording
+from app import operating_points, results, sites, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
@@ -242,24 +242,15 @@ def _risk(read: Judged, probability: float, point_name: str, level: wording.Leve
 def _on_test_photos(read: Judged, point_name: str) -> str:
     """What a threshold did, in counts: a percentage would hide on how few photos it rests. Empty if not measured."""
     source, report = read.prediction.source, read.bundle.report
-    points = {point["name"]: point for point in report.get("sets", {}).get(source, {}).get("operating_points", [])}
+    point = next((point for point in operating_points.measured(report, source) if point.name == point_name), None)
     tested_on = results.measured(read.bundle, source).get("set")
-    counts = [_count(points.get(point_name, {}).get(share)) for share in ("sensitivity", "specificity")]
-    if not tested_on or None in counts:
+    if not tested_on or point is None or not (point.sensitivity.images and point.specificity.images):
         return ""
-    (reached, showed_this), (not_reached, others) = counts
     return gettext(
         "Test photos (%(set)s): of %(n1)s that showed this, %(k1)s reached it; of the %(n2)s others, %(k2)s did not.",
         set=wording.test_set(tested_on),
-        n1=format_decimal(showed_this),
-        k1=format_decimal(reached),
-        n2=format_decimal(others),
-        k2=format_decimal(not_reached),
+        n1=format_decimal(point.sensitivity.images),
+        k1=format_decimal(point.sensitivity.count),
+        n2=format_decimal(point.specificity.images),
+        k2=format_decimal(point.specificity.count),
     )
-
-
-def _count(share: dict | float | None) -> tuple[int, int] | None:
-    """How many of how many photos a measured share is; None where that was not written, or there were none."""
-    if not isinstance(share, dict) or not share.get("images"):
-        return None
-    return round(share["value"] * share["images"]), share["images"]

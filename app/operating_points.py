@@ -17,6 +17,11 @@ class Share:
     high: float | None = None
     images: int = 0
 
+    @property
+    def count(self) -> int:
+        """How many of the test photos it is."""
+        return round(self.value * self.images)
+
 
 @dataclass(frozen=True)
 class Measured:
