@@ -111,7 +111,7 @@ def test_what_is_about_another_network_is_not_gone_on_with(reproduced, step, tmp
     assert line.endswith("is about another network: call the steps from `calibrate` on again")
 
 
-@pytest.mark.parametrize("step", ["calibrate", "gate", "evaluate", "export", "ugly_duckling", "choose"])
+@pytest.mark.parametrize("step", ["calibrate", "evaluate", "export"])
 def test_a_step_before_its_time_says_what_is_missing(reproduced, tmp_path, step, capsys):
     assert main([step, "--config", "smoke", "--cache", str(reproduced / "cache"), "--run", str(tmp_path / "run")]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
