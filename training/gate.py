@@ -43,7 +43,8 @@ def fit(recipe: Recipe, data: Data, folder: Path) -> dict[str, OutOfDistribution
     validation = real(recipe, data, folder, held)
     pictures = strangers.choosing()
     said = features.of_photos(model, [picture.rgb for picture in pictures], recipe.input, folder)
-    compared = probes.compare(training, validation, said, np.array([picture.kind for picture in pictures]))
+    kinds = np.array([picture.kind for picture in pictures])
+    compared = probes.compare(training, validation, said, kinds)
     best = max((row for row in compared if row["score"] in probes.SCORES), key=lambda row: row["auc"])
     for row in compared:
         row["chosen"] = row is best
@@ -52,10 +53,13 @@ def fit(recipe: Recipe, data: Data, folder: Path) -> dict[str, OutOfDistribution
     fitted = Probes.read(folder / PROBES)  # as served, in float32
     scores = fitted.ood_scores(validation.answers.logits, validation.answers.features)
     by_quality = np.array([bool(quality.refusal) for quality in qualities(data.table.path.iloc[held])])
+    strange = probes.cross_fitted(training, said, kinds, best["score"])
+    left = np.array([not assess(Photo(picture.rgb)).refusal for picture in pictures])  # by their quality
+    told = np.array(fitted.sources(said.features))
     thresholds = {
-        source: probes.threshold(scores[validation.sources == source], by_quality[validation.sources == source])
+        source: probes.threshold(scores[own], by_quality[own], strange[left & (told == source)])
         for source in SOURCES
-        if (validation.sources == source).any()
+        if (own := validation.sources == source).any()
     }
     fallback = next(iter(thresholds.values()))
     return {source: OutOfDistribution("probes", thresholds.get(source, fallback)) for source in SOURCES}

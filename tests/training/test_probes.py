@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from training import probes
 from training.features import Answers
@@ -72,21 +71,34 @@ def test_without_phone_photos_everything_is_dermoscopy(training, strangers):
     assert set(fitted.sources(training.answers.features)) == {"dermoscopy"}
 
 
-def test_quality_and_strangeness_together_refuse_fewer_than_five_in_a_hundred():
+def test_quality_and_strangeness_together_refuse_four_in_a_hundred():
     scores = np.arange(1000.0)
     by_quality = scores < 15
-    limit = probes.threshold(scores, by_quality)
-    assert ((scores > limit) | by_quality).sum() == 38
+    limit = probes.threshold(scores, by_quality, np.array([]))
+    assert ((scores > limit) | by_quality).sum() == 40
 
 
-def test_of_new_photos_more_than_five_in_a_hundred_are_refused_by_one_threshold_in_twenty_at_most(rng):
-    nothing = np.zeros(99, bool)
-    limits = np.array([probes.threshold(rng.normal(size=99), nothing) for _ in range(2000)])
-    refused = 1 - norm.cdf(limits)
-    assert 0.02 < (refused > 0.05).mean() <= 0.05
+def test_where_strangers_are_further_away_fewer_real_photos_are_refused():
+    real, far, near = np.arange(100.0), np.arange(98.0, 198.0), np.arange(50.0, 150.0)
+    nothing = np.zeros(100, bool)
+    assert (real > probes.threshold(real, nothing, near)).sum() == 4
+    limit = probes.threshold(real, nothing, far)
+    assert (real > limit).sum() == 1
+    assert (far > limit).mean() == 0.99
+
+
+def test_a_stranger_is_scored_without_what_was_learned_from_its_kind(training, strangers):
+    kinds = np.arange(len(strangers.logits)) % 3
+    apart = probes.cross_fitted(training, strangers, kinds, "stranger probe")
+    whole = probes.fit(training, strangers, "stranger probe").ood_scores(strangers.logits, strangers.features)
+    kept = kinds != 0
+    others = Answers(strangers.logits[kept], strangers.features[kept])
+    without = probes.fit(training, others, "stranger probe").ood_scores(strangers.logits, strangers.features)
+    np.testing.assert_allclose(apart[~kept], without[~kept])
+    assert np.abs(apart - whole).max() > 0.01
 
 
 def test_where_quality_alone_refuses_more_nothing_is_strange():
     scores = np.arange(100.0)
-    limit = probes.threshold(scores, scores < 10)
+    limit = probes.threshold(scores, scores < 10, np.array([]))
     assert not (scores > limit).any()
