@@ -94,15 +94,18 @@ def for_prediction(
 def cautious_source(
     evidence: Evidence, severe: Sequence[str], mild: Sequence[str], calibrations: Mapping[str, Calibration]
 ) -> str:
-    """The source to judge a patient's photo by where nobody said it: that of the more pressing advice.
+    """The source to judge a patient's photo by where nobody said it.
 
-    The probe takes some phone photos for dermoscopic ones, and read so a melanoma may be calmed. Of two alike it
-    is the probe's. A photo that cannot be judged is more pressing than one to watch, but no alarm.
+    The one that the probe is sure of, else that of the more pressing advice: the probe takes some phone photos for
+    dermoscopic ones, and read so a melanoma may be calmed. Of two alike it is the probe's. A photo that cannot be
+    judged is more pressing than one to watch, but no alarm.
 
     Args:
         evidence: of the model whose `calibrations` these are, one for each of `SOURCES`.
         severe, mild: as for `for_prediction`.
     """
+    if evidence.source_is_sure:
+        return evidence.source
 
     def pressure(source: str) -> int:
         given = for_prediction(interpret(evidence, calibrations, source), severe, mild, calibrations[source])

@@ -94,7 +94,7 @@ def unseal(text: str) -> Answer:
         if site and site not in SITES:
             raise ValueError(site)
         return Answer(
-            read_evidence(said["logits"], said["ood_score"], said["source"]),
+            read_evidence(said["logits"], said["ood_score"], said["source"], said["source_is_sure"]),
             read_issues(content["severe"]),
             read_issues(content["mild"]),
             base64.b64decode(content["photo"], validate=True),
@@ -106,11 +106,11 @@ def unseal(text: str) -> Answer:
         raise AnswerExpired() from error
 
 
-def read_evidence(logits: list[float], ood_score: float, source: str) -> Evidence:
+def read_evidence(logits: list[float], ood_score: float, source: str, source_is_sure: bool = False) -> Evidence:
     """What the network said, from what was signed; TypeError or ValueError where that is something else."""
     if len(logits) != len(CODES):
         raise ValueError(len(logits))
-    return Evidence(tuple(map(float, logits)), float(ood_score), read_source(source))
+    return Evidence(tuple(map(float, logits)), float(ood_score), read_source(source), bool(source_is_sure))
 
 
 def read_issues(codes: list[str]) -> tuple[str, ...]:

@@ -61,8 +61,8 @@ class Case:
     def advice(self) -> Advice:
         """What a patient who said the source would be told first: no calm answer in spite of mild issues.
 
-        Where nobody said it, a patient's rests on the more pressing source. Here it does not: a clinician sees the
-        numbers, and says the source for a whole series.
+        Where nobody said it and the probe is not sure, a patient's rests on the more pressing source. Here it does not:
+        a clinician sees the numbers, and says the source for a whole series.
         """
         return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration)
 

@@ -90,7 +90,7 @@ def _form(fields: dict, required: list[str]) -> dict:
     source = {
         "enum": list(SOURCES),
         "description": "How the photo was taken: through a dermatoscope, or with a phone held before the skin. Left "
-        "out, the photo is judged both ways, and the answer is that with the more pressing advice.",
+        "out, the model tells it; where it is not sure, the answer is that with the more pressing advice.",
     }
     site = {
         "enum": list(SITES),

@@ -169,7 +169,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         malignancy=percent(read.prediction.malignancy) if diagnosed else "",
         score=_score(read) if diagnosed else None,
         fewest=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
-        source=read.source,
+        source=str(wording.SOURCES[answer.source]) if answer.source else read.source,  # who said it knows that
         other_source=other_source,
         source_is_wrong=wording.SOURCE_IS_WRONG[other_source] if other_source else "",
         photo_url=answer.photo_url,

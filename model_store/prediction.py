@@ -161,11 +161,13 @@ class Evidence:
         logits: 8 numbers in the order of `classes.CLASSES`.
         ood_score: see `Prediction`.
         source: one of `SOURCES`, by the bundle's probe.
+        source_is_sure: whether the probe gives it 90 % or more.
     """
 
     logits: tuple[float, ...]
     ood_score: float
     source: str
+    source_is_sure: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What pooled features say of a photo beside its diagnosis: where it comes from, and whether it is a lesion at all."""
 
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from zipfile import BadZipFile
@@ -7,6 +8,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from model_store.prediction import SOURCES, Evidence, energy
+
+_SURE = math.log(0.9 / 0.1)  # of a source: its reading is the logarithm of the odds, both sources being as frequent
 
 
 @dataclass(frozen=True)
@@ -73,15 +76,18 @@ class Probes:
     def evidence(self, logits: np.ndarray, features: np.ndarray) -> list[Evidence]:
         """Put together what `prediction.interpret` needs of N photos: logits (N, 8) and pooled features (N, C)."""
         scores, sources = self.ood_scores(logits, features), self.sources(features)
+        sure = np.abs(self._source_readings(features)) >= _SURE
         return [
-            Evidence(tuple(map(float, row)), float(score), source)
-            for row, score, source in zip(logits, scores, sources, strict=True)
+            Evidence(tuple(map(float, row)), float(score), source, bool(is_sure))
+            for row, score, source, is_sure in zip(logits, scores, sources, sure, strict=True)
         ]
 
     def sources(self, features: np.ndarray) -> list[str]:
         """Tell dermoscopy from phone photos: features (N, C), a source each."""
-        phone = features @ self.source_weights + self.source_bias > 0
-        return [SOURCES[int(yes)] for yes in phone]
+        return [SOURCES[int(reading > 0)] for reading in self._source_readings(features)]
+
+    def _source_readings(self, features: np.ndarray) -> np.ndarray:
+        return features @ self.source_weights + self.source_bias
 
     def distances(self, features: np.ndarray) -> np.ndarray:
         """Mahalanobis distance of features (N, C) to the nearest centre: shape (N,)."""

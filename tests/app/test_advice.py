@@ -102,6 +102,11 @@ def test_the_source_that_nobody_said_is_the_one_of_the_more_pressing_advice_and_
     assert advice.cautious_source(evidence_of(logits, probed), (), (), calibrations) == (cautious or probed)
 
 
+def test_a_source_that_the_probe_is_sure_of_is_not_questioned(calibrations):
+    sure = dataclasses.replace(evidence_of(WATCH_UNLESS_PHONE), source_is_sure=True)
+    assert advice.cautious_source(sure, (), (), calibrations) == "dermoscopy"
+
+
 def test_a_photo_that_is_strange_for_one_source_alone_calms_nobody_but_holds_no_alarm_back(calibrations):
     never = dataclasses.replace(calibrations["phone"], out_of_distribution=OutOfDistribution("probes", -1e9))
     changed = {**calibrations, "phone": never}

@@ -19,6 +19,16 @@ def test_the_source_is_read_off_one_direction_of_the_features(probes):
     assert probes.sources(features) == ["phone", "dermoscopy"]
 
 
+def test_the_probe_is_sure_of_a_source_from_nine_in_ten_on(probes):
+    features = np.zeros((4, 8))
+    # With the bias, the logarithm of the odds is 2.1, 2.3, -2.1 and -2.3; that of nine in ten is 2.197.
+    features[:, 0] = np.array([2.2, 2.4, -2.0, -2.2]) / 4
+    found = probes.evidence(np.zeros((4, 8)), features)
+    assert [(one.source, one.source_is_sure) for one in found] == [
+        ("phone", False), ("phone", True), ("dermoscopy", False), ("dermoscopy", True),
+    ]  # fmt: skip
+
+
 def test_the_distance_is_that_to_the_nearest_centre(probes):
     features = np.zeros((3, 8))
     features[1, 0] = 1.25
