@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -369,12 +370,14 @@ def test_a_command_that_is_stopped_ends_in_a_line_and_leaves_no_draft(
     command = [sys.executable, "-m", "model_store", "predict", str(tmp_path / "endless.jpg")]
     command += ["--output", str(tmp_path / "out.csv"), "--bundle", str(tiny_bundle), "--engine", "openvino"]
     command += ["--cache", str(engine_options.cache)]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+    # Where the tests themselves run in the background of a shell, Ctrl-C is ignored, and a child would inherit that.
+    heard = partial(signal.signal, number, signal.SIG_DFL)
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
         while not draft.exists():
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(number)
-        complaints = process.stderr.read()
+        _, complaints = process.communicate(timeout=60)
     assert process.returncode == status
     assert complaints.splitlines()[-1] == "error: stopped before the end"
     assert "Traceback" not in complaints
