@@ -175,9 +175,7 @@ class Config:
             raise ConfigError("setting_invalid", variable=variable_of("secret_key"), must_be=must_be)
         if not all(re.fullmatch(r"[0-9a-f]{64}", digest) for digest in self.api_tokens):
             raise ConfigError("setting_invalid", variable=variable_of("api_tokens"), must_be="SHA-256 in hexadecimal")
-        if self.rate_limit_storage != "memory://" and not self.rate_limit_storage.startswith(("redis://", "rediss://")):
-            raise ConfigError("setting_invalid", variable=variable_of("rate_limit_storage"), must_be="redis://...")
-        _check("rate_limit_storage", lambda text: urlsplit(text).port, self.rate_limit_storage, "redis://HOST:PORT/0")
+        _check("rate_limit_storage", _storage, self.rate_limit_storage, "memory:// or redis://HOST:PORT/0")
         if self.rate_limit:
             _check("rate_limit", _limits, self.rate_limit, "such as 60 per minute")
         for network in self.metrics_allow:
@@ -207,6 +205,13 @@ def _is_of_a_service(name: str, given: Mapping[str, str]) -> bool:
     """Kubernetes always names the Service's host too; a mistyped setting that ends like one of these has no host."""
     match = _OF_A_SERVICE.fullmatch(name)
     return match is not None and f"{match[1]}_SERVICE_HOST" in given
+
+
+def _storage(address: str) -> None:
+    parts = urlsplit(address)
+    if address != "memory://" and parts.scheme not in ("redis", "rediss"):
+        raise ValueError("nothing counts there")
+    parts.port  # noqa: B018, since asking for it raises ValueError where it is none
 
 
 def _limits(text: str) -> None:

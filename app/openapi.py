@@ -2,7 +2,7 @@
 
 from app.advice import HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
-from app.results import MIN_PHOTOS_FOR_FREQUENCY
+from app.results import MIN_PHOTOS
 from app.sites import SITES
 from app.uploads import FORM_S
 from model_store.classes import CODES
@@ -197,7 +197,7 @@ def _prediction_schema() -> dict:
             "minimum": 1,
             "maximum": 10,
             "description": "malignancy on a scale from 1 to 10. null where fewer than "
-            f"{MIN_PHOTOS_FOR_FREQUENCY} test photos of this source had the same score: nobody knows what it is worth.",
+            f"{MIN_PHOTOS} test photos of this source had the same score: nobody knows what it is worth.",
         },
     )
 

@@ -11,11 +11,11 @@ from app.case_rows import Choice, model_name
 from app.i18n import percent_in_tenths
 from app.operating_points import CurvePoint, Measured, Share, curve, predictive_values
 from app.operating_points import measured as of_report
+from app.results import MIN_PHOTOS
 from model_store.prediction import SOURCES
 
 DEFAULT_PREVALENCE = 10.0  # percent; an example, which the reader replaces
 CURVE_RISK = "malignancy"  # that the evaluation's curve is over, and that the reader's prevalence is of
-FEWEST_IMAGES = 20  # with the disease, and without: on fewer, what seems a predictive value is chance
 START = "soon"  # the operating point at which the slider stands first: the one that the advice rests on
 
 
@@ -196,10 +196,10 @@ def _no_values(risk: str, point: CurvePoint | Measured) -> str:
     """Why nothing may be computed from the prevalence for this threshold; empty where it may."""
     if risk != CURVE_RISK:
         return gettext("Not computed: this point looks for fewer diagnoses than the prevalence that you enter counts.")
-    if min(point.sensitivity.images, point.specificity.images) < FEWEST_IMAGES:
+    if min(point.sensitivity.images, point.specificity.images) < MIN_PHOTOS:
         return gettext(
             "Not computed: fewer than %(number)s test photos with malignancy, or without, stand behind this point.",
-            number=format_decimal(FEWEST_IMAGES),
+            number=format_decimal(MIN_PHOTOS),
         )
     return ""
 

@@ -20,7 +20,7 @@ from model_store.prediction import ADVICE_POINTS, SOURCES, Calibration, Predicti
 # The browser scales it up smoothly; a larger one would only cost time.
 OVERLAY_SIDE_PX = 76
 # Fewer test photos than this say too little about the next one.
-MIN_PHOTOS_FOR_FREQUENCY = 20
+MIN_PHOTOS = 20  # test photos behind a figure: of fewer, what seems a share is chance
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         trust=_trust(read) if diagnosed else "",
         malignancy=percent(read.prediction.malignancy) if diagnosed else "",
         score=_score(read) if diagnosed else None,
-        fewest=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
+        fewest=format_decimal(MIN_PHOTOS),
         source=str(wording.SOURCES[answer.source]) if answer.source else read.source,  # who said it knows that
         other_source=other_source,
         source_is_wrong=wording.SOURCE_IS_WRONG[other_source] if other_source else "",
@@ -264,13 +264,13 @@ def _frequency(read: Judged) -> tuple[str, ...]:
 def _too_few(read: Judged, counted: dict) -> tuple[str, ...]:
     if counted and "by_advice" not in counted:  # bundles before 2.1.1 did not count it
         return ()
-    if _advised(read, counted).get("n", 0) >= MIN_PHOTOS_FOR_FREQUENCY:
+    if _advised(read, counted).get("n", 0) >= MIN_PHOTOS:
         return ()
     return (
         gettext(
             "Fewer than %(number)s test photos taken this way led to this advice: too few to say how often it is "
             "wrong.",
-            number=format_decimal(MIN_PHOTOS_FOR_FREQUENCY),
+            number=format_decimal(MIN_PHOTOS),
         ),
     )
 
@@ -283,7 +283,7 @@ def _advised(read: Judged, counted: dict) -> dict:
 
 def _of_same_advice(read: Judged, counted: dict) -> tuple[str, ...]:
     advised = _advised(read, counted)
-    if not advised or advised["n"] < MIN_PHOTOS_FOR_FREQUENCY or not advised["malignant"]:
+    if not advised or advised["n"] < MIN_PHOTOS or not advised["malignant"]:
         return ()
     return (
         gettext(
@@ -297,7 +297,7 @@ def _of_same_advice(read: Judged, counted: dict) -> tuple[str, ...]:
 def _of_same_diagnosis(read: Judged, counted: dict) -> tuple[str, ...]:
     code = CODES[read.prediction.ranking[0]]
     answered = counted.get("by_top_class", {}).get(code)
-    if not answered or answered["n"] < MIN_PHOTOS_FOR_FREQUENCY:
+    if not answered or answered["n"] < MIN_PHOTOS:
         return ()
     counts, n = answered["counts"], answered["n"]
     right, cancer = counts.get(code, 0), sum(counts.get(other, 0) for other in MALIGNANT_CODES)
@@ -345,10 +345,10 @@ def _points(share: float) -> str:
 def shown_score(prediction: Prediction, calibration: Calibration, bundle: Bundle) -> int | None:
     """The malignancy score, 1 to 10, for pages and programs alike.
 
-    None where fewer than `MIN_PHOTOS_FOR_FREQUENCY` test photos of the source had it, so its worth is unknown.
+    None where fewer than `MIN_PHOTOS` test photos of the source had it, so its worth is unknown.
     """
     value = malignancy_score(prediction.malignancy, calibration)
-    return value if _scored(bundle, prediction.source, value).get("n", 0) >= MIN_PHOTOS_FOR_FREQUENCY else None
+    return value if _scored(bundle, prediction.source, value).get("n", 0) >= MIN_PHOTOS else None
 
 
 def _scored(bundle: Bundle, source: str, score: int) -> dict:

@@ -75,16 +75,15 @@ class Probes:
 
     def evidence(self, logits: np.ndarray, features: np.ndarray) -> list[Evidence]:
         """Put together what `prediction.interpret` needs of N photos: logits (N, 8) and pooled features (N, C)."""
-        scores, sources = self.ood_scores(logits, features), self.sources(features)
-        sure = np.abs(self._source_readings(features)) >= _SURE
+        scores, readings = self.ood_scores(logits, features), self._source_readings(features)
         return [
-            Evidence(tuple(map(float, row)), float(score), source, bool(is_sure))
-            for row, score, source, is_sure in zip(logits, scores, sources, sure, strict=True)
+            Evidence(tuple(map(float, row)), float(score), _source(reading), bool(abs(reading) >= _SURE))
+            for row, score, reading in zip(logits, scores, readings, strict=True)
         ]
 
     def sources(self, features: np.ndarray) -> list[str]:
         """Tell dermoscopy from phone photos: features (N, C), a source each."""
-        return [SOURCES[int(reading > 0)] for reading in self._source_readings(features)]
+        return [_source(reading) for reading in self._source_readings(features)]
 
     def _source_readings(self, features: np.ndarray) -> np.ndarray:
         return features @ self.source_weights + self.source_bias
@@ -110,3 +109,7 @@ class Probes:
             energy(logits),
         )
         return np.stack(readings, axis=1) @ self.score_weights
+
+
+def _source(reading: float) -> str:
+    return SOURCES[int(reading > 0)]

@@ -158,7 +158,7 @@ def test_other_pages_open_their_links_in_their_own_place(client):
 
 @pytest.mark.parametrize("path", ["/en/compare", "/en/privacy"])
 def test_nobody_is_promised_that_a_browser_keeps_photos_for_ever(client, path):
-    assert "The browser itself may delete them" in text_of(client.get(path).text)
+    assert "The browser itself may delete kept photos" in text_of(client.get(path).text)
 
 
 def test_the_focus_goes_to_the_advice_which_is_announced(answer):
