@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flask import Response, abort, current_app, render_template, request
+from flask import Response, abort, current_app, redirect, render_template, request, url_for
 from flask_wtf.csrf import generate_csrf
 
 from app import (
@@ -31,6 +31,7 @@ blueprint = i18n.blueprint("clinician", __name__, "/clinician")
 
 LIMIT = 50  # photos of a series that the browser sends one by one
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
+MOST_NUMBER = 999  # of a row, or of files without an answer
 UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
 
 
@@ -81,16 +82,12 @@ def series() -> str:
 
 @blueprint.post("")
 def results() -> str:
-    """Answer all photos of a form in one page, or show such a page again: sorted, filtered, with diagnoses given.
+    """Answer all photos of a form in one page.
 
     Raises:
         MissingPhoto: there is none.
-        AnswerExpired: an answer that came back is too old.
         ClientGone: nobody waits for the page any more.
     """
-    own_first = "own_first" in request.form
-    if "case" in request.form or "failed" in request.form:
-        return _series(_items(), _failed(), own_first)
     limits.count_photos(min(_listed(), PLAIN_LIMIT))
     items, failures, until = [], [], time.monotonic() + FORM_S
     for name, content in _files():
@@ -112,7 +109,25 @@ def results() -> str:
         raise MissingPhoto()
     for _name, code in failures:
         problems.note_failure(code)
-    return _series(items, failures, own_first)
+    return _series(items, failures, "own_first" in request.form)
+
+
+@blueprint.post("/table")
+@limits.without_photo
+@limits.weighs(4)
+def table() -> str:
+    """Show a series again: sorted, filtered, with diagnoses given, in another language.
+
+    Raises:
+        AnswerExpired: an answer is too old.
+    """
+    return _series(_items(), _failed(), "own_first" in request.form)
+
+
+@blueprint.get("/table")
+def no_table() -> Response:
+    """A table has no address, since nothing of it is kept: whoever asks for one starts again."""
+    return redirect(url_for("clinician.series"), 303)
 
 
 @blueprint.post("/photo")
@@ -162,6 +177,7 @@ def opened() -> str:
 
     Raises:
         AnswerExpired: the answer is too old.
+        OwnFirst: the photo waits for its reader's diagnosis.
     """
     return render_template("clinician/photo.html", page=opened_photo.page(_opened_item(), request.form))
 
@@ -186,7 +202,7 @@ def points() -> str:
     return render_template("clinician/points.html", page=points_at_prevalence.page(request.args))
 
 
-@blueprint.post("/export/<any(csv,json,fhir,pdf):kind>")
+@blueprint.post("/export/<any(csv,json,fhir):kind>")
 @limits.without_photo
 def export(kind: str) -> Response:
     """The series as a file.
@@ -201,20 +217,23 @@ def export(kind: str) -> Response:
     if kind == "json":
         failures = [(failure.name, failure.code) for failure in _told(_failed())]
         return _download(tables.json_text(items, failures, bundle), "application/json", "skin-check.json")
-    if kind == "pdf":
-        failures = [(failure.name, failure.text) for failure in _told(_failed())]
-        return _download(pdf.summary_pdf(items, failures), "application/pdf", "skin-check.pdf")
     return _download(fhir.fhir_text(items, bundle), fhir.MEDIA_TYPE, "skin-check.fhir.json")
+
+
+@blueprint.post("/export/pdf")
+@limits.without_photo
+@limits.weighs(10)
+def summary_pdf() -> Response:
+    """The series as a list to print; raises as `export`."""
+    failures = [(failure.name, failure.text) for failure in _told(_failed())]
+    return _download(pdf.summary_pdf(_shown_items(), failures), "application/pdf", "skin-check.pdf")
 
 
 @blueprint.post("/lesion.pdf")
 @limits.without_photo
+@limits.weighs(5)
 def lesion_pdf() -> Response:
-    """One opened photo as a page to print.
-
-    Raises:
-        AnswerExpired: the answer is too old.
-    """
+    """One opened photo as a page to print; raises as `opened`."""
     return _download(pdf.lesion_pdf(_opened_item()), "application/pdf", "skin-check-lesion.pdf")
 
 
@@ -248,38 +267,51 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
 def _shown_items() -> list[Item]:
     """The cases of a form, for a page or a file that shows what the model says of all of them."""
     items = _items()
-    if "own_first" in request.form and not all(item.own for item in items):
-        raise OwnFirst()
+    _demand_own(items)
     return items
 
 
+def _demand_own(items: list[Item]) -> None:
+    if "own_first" in request.form and not all(item.own for item in items):
+        raise OwnFirst()
+
+
 def _items() -> list[Item]:
-    """The cases of a form, in the order of their rows; what stands beside them is aligned by position."""
+    """The cases of a form, in the order of their rows.
+
+    What stands beside them is aligned by position: each list has a value for every case, or is missing. With another
+    length a diagnosis, a picture or a number would go to another photo, so the form is refused.
+    """
     form = request.form
     sealed = form.getlist("case")
     details = _pictures() if "pictures" in request.files else form.getlist("detail")
-    owns, numbers = form.getlist("own"), form.getlist("number")
-    if owns and len(owns) != len(sealed):  # a diagnosis would go to another photo
+    owns, numbers = form.getlist("own"), _numbers("number")
+    if any(len(beside) not in (0, len(sealed)) for beside in (details, owns, form.getlist("number"), numbers)):
         abort(400)
+    marked = _numbers("marked")
     items = []
     for index, text in enumerate(sealed[:LIMIT]):
         case = cases.unseal(text)
-        detail = cases.unseal_detail(details[index], case) if index < len(details) and details[index] else None
+        detail = cases.unseal_detail(details[index], case) if details and details[index] else None
         own = owns[index] if owns and owns[index] in ANSWERS else ""
-        number = numbers[index] if index < len(numbers) and numbers[index].isdecimal() else str(index + 1)
-        items.append(Item(int(number[:3]), case, detail, own, number in form.getlist("marked")))
+        number = numbers[index] if numbers else index + 1
+        items.append(Item(number, case, detail, own, number in marked))
     return items
 
 
 def _opened_item() -> Item:
     """The one photo of a form, with its pictures."""
-    case = cases.unseal(request.form["case"])
-    return Item(_number(), case, cases.unseal_detail(request.form["detail"], case))
+    case, own = cases.unseal(request.form["case"]), request.form.get("own", "")
+    detail = cases.unseal_detail(request.form["detail"], case)
+    item = Item(_number(), case, detail, own if own in ANSWERS else "")
+    _demand_own([item])
+    return item
 
 
 def _pictures() -> list[str]:
     """The details of a form's cases, one a line: a script sends them as a file, since a form's fields have a limit."""
-    return request.files["pictures"].stream.read().decode("ascii", "replace").split("\n")
+    text = request.files["pictures"].stream.read().decode("ascii", "replace")
+    return text.split("\n") if text else []
 
 
 def _failed() -> list[tuple[str, str]]:
@@ -302,8 +334,12 @@ def _said_source() -> str:
 
 
 def _number(field: str = "number") -> int:
-    text = request.form.get(field, "")
-    return int(text) if text.isdecimal() and len(text) < 4 else 0
+    return next(iter(_numbers(field)), 0)
+
+
+def _numbers(field: str) -> list[int]:
+    """The whole numbers of a form's field, brought into what a table can have; what is none is left out."""
+    return [min(max(number, 0), MOST_NUMBER) for number in request.form.getlist(field, type=int)]
 
 
 def _row(item: Item) -> str:

@@ -105,8 +105,9 @@ class Config:
         "60 per minute",
         "RATE_LIMIT",
         "How many photos one address may send, as `60 per minute; 600 per hour`. Of what brings an answer back and "
-        "no photo, such as an export, ten times as many. A "
-        "mobile network may hide many people behind one address. Below 20 a request with more photos than that is "
+        "no photo, such as another language or a table as CSV, ten times as many; of these a letter or a summary as "
+        "PDF counts 10, a photo's page as PDF 5, a clinician's table shown again 4. A mobile network may hide many "
+        "people behind one address. Below 20 a request with more photos than that is "
         "never answered. Empty: no limit.",
     )
     rate_limit_storage: str = _setting(

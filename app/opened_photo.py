@@ -1,10 +1,10 @@
 """One photo opened: where the network looked, and every number."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask_babel import format_decimal, format_percent, gettext
 from flask_wtf.csrf import generate_csrf
+from werkzeug.datastructures import MultiDict
 
 from app import case_rows, cases, overlay, wording
 from app.case_rows import Choice, Diagnosis, Item, Point
@@ -44,13 +44,12 @@ class PhotoPage:
     csrf: str
 
 
-def page(item: Item, asked: Mapping[str, str]) -> PhotoPage:
+def page(item: Item, asked: MultiDict) -> PhotoPage:
     """Everything about one photo; `asked` may name a `class` to draw, and the overlay's `opacity` in percent."""
     case, detail = item.case, item.detail
     prediction, calibration = case.prediction, case.calibration
     wanted = asked.get("class", "")
     code = wanted if wanted in CODES else CODES[prediction.ranking[0]]
-    opacity = asked.get("opacity", "")
     saliency = detail.maps[CODES.index(code)]
     ranked = case_rows.diagnoses(prediction)
     return PhotoPage(
@@ -60,7 +59,7 @@ def page(item: Item, asked: Mapping[str, str]) -> PhotoPage:
         photo_url=detail.photo_url,
         overlay_url=overlay.picture(saliency, SIDE_PX),
         overlay_empty=not saliency.any(),
-        opacity=min(int(opacity), 100) if opacity.isdecimal() and len(opacity) < 4 else OVERLAY_OPACITY,
+        opacity=min(max(asked.get("opacity", OVERLAY_OPACITY, type=int), 0), 100),
         classes=tuple(Choice(one.code, f"{one.name} ({one.code}), {one.percent}", one.code == code) for one in ranked),
         class_name=case_rows.answer_name(code),
         diagnoses=ranked,

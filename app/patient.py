@@ -7,7 +7,6 @@ from flask import abort, current_app, redirect, render_template, request, url_fo
 from werkzeug import Response
 
 from app import answers, i18n, letter, limits, results, wording
-from app.answers import Answer
 from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS, Condition
 from app.judging import judge
 from app.sites import REGIONS, SITES, Region, Site
@@ -89,6 +88,7 @@ def upload() -> str:
 
 
 @blueprint.get("/result")
+@blueprint.get("/answer", endpoint="no_answer")
 def no_result() -> Response:
     """An answer has no address, since nothing of it is kept: whoever reloads one starts again, and is told why."""
     return redirect(url_for("patient.upload", gone=1), 303)
@@ -96,13 +96,29 @@ def no_result() -> Response:
 
 @blueprint.post("/result")
 def result() -> str:
-    """Answer a new photo, or show an answer again that the browser kept.
+    """Answer a new photo; what its sender said of it counts only if we know it.
 
     Raises:
-        MissingPhoto, PhotoError, AnswerExpired: the visitor can mend it.
+        MissingPhoto, PhotoError: the visitor can mend it.
         Overloaded, DeadlineExceeded, EngineError: the visitor can only try again.
     """
-    return render_template("patient/result.html", page=results.result_page(_answer(), "anyway" in request.form))
+    site = request.form.get("site")
+    answer = judge(read_photo(request), _said_source(), site=site if site in SITES else "")
+    return render_template("patient/result.html", page=results.result_page(answer, anyway=False))
+
+
+@blueprint.post("/answer")
+@limits.without_photo
+def kept_answer() -> str:
+    """Show an answer again that the browser kept; how the photo was taken can be said, or taken back, only now.
+
+    Raises:
+        AnswerExpired: it cannot be shown any more.
+    """
+    answer = answers.unseal(request.form.get("answer", ""))
+    if "source" in request.form:
+        answer = dataclasses.replace(answer, source=_said_source())
+    return render_template("patient/result.html", page=results.result_page(answer, "anyway" in request.form))
 
 
 @blueprint.get("/letter")
@@ -125,6 +141,7 @@ def letter_page() -> str:
 
 @blueprint.post("/letter.pdf")
 @limits.without_photo
+@limits.weighs(10)
 def letter_file() -> Response:
     """The same letter as a file; raises as `letter_page`."""
     file = Response(letter.to_pdf(_letter()), content_type="application/pdf")
@@ -198,15 +215,7 @@ def _letter() -> letter.Letter:
     return letter.write(answers.unseal(sealed), "anyway" in request.form, "photo" in request.form, sealed)
 
 
-def _answer() -> Answer:
-    """The one that the browser kept, or that of a new photo; what its sender said of it counts only if we know it.
-
-    How the photo was taken can be said of a kept answer too.
-    """
-    source = request.form.get("source")
-    said_source = source if source in SOURCES else None
-    if sealed := request.form.get("answer"):
-        kept = answers.unseal(sealed)
-        return dataclasses.replace(kept, source=said_source or kept.source)
-    site = request.form.get("site")
-    return judge(read_photo(request), said_source, site=site if site in SITES else "")
+def _said_source() -> str | None:
+    """How the photo was taken, as the form says; None, to let the model decide, where it says nothing that we know."""
+    said = request.form.get("source")
+    return said if said in SOURCES else None

@@ -1,10 +1,10 @@
 """The page of operating points: the evaluation's sensitivity and specificity, and what follows at a prevalence."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from flask import current_app
 from flask_babel import format_decimal, gettext
+from werkzeug.datastructures import MultiDict
 
 from app import wording
 from app.case_rows import Choice, model_name
@@ -91,7 +91,7 @@ class PointsPage:
     model: str
 
 
-def page(asked: Mapping[str, str]) -> PointsPage:
+def page(asked: MultiDict) -> PointsPage:
     """Compute everything.
 
     Args:
@@ -107,13 +107,13 @@ def page(asked: Mapping[str, str]) -> PointsPage:
     slider = chosen = None
     marked = []
     if curved:
-        slider = _over_curve(curved, named, _whole(asked.get("threshold", "")))
+        slider = _over_curve(curved, named, asked.get("threshold", type=int))
         marked = [mark.code for mark in slider.marks if mark.at == slider.at]
         point = min(curved, key=lambda point: abs(100 * point.threshold - slider.at))
         name = gettext("Threshold %(threshold)s", threshold=_tenths(point.threshold))
         chosen = _figures(name, CURVE_RISK, point, prevalence)
     elif named:
-        slider = _over_names(named, _whole(asked.get("point", "")))
+        slider = _over_names(named, asked.get("point", 0, type=int))
         point = named[slider.at]
         marked = [point.name]
         chosen = _figures(str(wording.point(point.name)), point.risk, point, prevalence)
@@ -153,9 +153,9 @@ def _over_curve(curved: tuple[CurvePoint, ...], named: tuple[Measured, ...], wan
     return Slider("threshold", gettext("Threshold of malignancy, percent"), low, high, at, marks)
 
 
-def _over_names(named: tuple[Measured, ...], wanted: int | None) -> Slider:
+def _over_names(named: tuple[Measured, ...], wanted: int) -> Slider:
     last = len(named) - 1
-    return Slider("point", gettext("Operating point"), 0, last, min(wanted or 0, last), ())
+    return Slider("point", gettext("Operating point"), 0, last, min(max(wanted, 0), last), ())
 
 
 def _chart(curved: tuple[CurvePoint, ...]) -> Chart:
@@ -216,11 +216,6 @@ def _stated(prevalence: float | None) -> str:
     if prevalence is None:
         return gettext("Enter a number from 0 to 100.")
     return gettext("At a prevalence of malignancy of %(number)s percent", number=format_decimal(round(prevalence, 3)))
-
-
-def _whole(text: str) -> int | None:
-    """A whole number that a form of ours sends; None for whatever else arrives."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 4 else None
 
 
 def _percent(text: str) -> float | None:

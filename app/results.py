@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from flask import current_app, url_for
 from flask_babel import format_date, format_decimal, format_percent, gettext
-from flask_babel.speaklater import LazyString
 
 from app import advice, answers, overlay, sites, wording
 from app.advice import Advice, Level
@@ -19,7 +18,6 @@ from model_store.prediction import ADVICE_POINTS, SOURCES, Calibration, Predicti
 
 # The browser scales it up smoothly; a larger one would only cost time.
 OVERLAY_SIDE_PX = 76
-# Fewer test photos than this say too little about the next one.
 MIN_PHOTOS = 20  # test photos behind a figure: of fewer, what seems a share is chance
 
 
@@ -92,6 +90,14 @@ class Score:
 
 
 @dataclass(frozen=True)
+class Correction:
+    """A button that has the photo judged by another source: its code, empty to let the model decide, and its words."""
+
+    source: str
+    words: str
+
+
+@dataclass(frozen=True)
 class ResultPage:
     """All that templates/patient/result.html may see.
 
@@ -102,9 +108,8 @@ class ResultPage:
     either: ten bands of few photos, most of them cancer, make a high risk look middling. Then `fewest` says how many
     photos are enough. `trust` says how far the percentages held on test photos; empty where there were none.
     `site_remark` is for a place on the body that the model hardly knows. `overlay_url` shows where the model looked;
-    empty where no place spoke for the first diagnosis. Where the sender did not say how the photo was taken,
-    `other_source` is what else it can be, a code, and `source_is_wrong` the button that says so; both are empty where
-    it was said.
+    empty where no place spoke for the first diagnosis. `corrections` are the buttons of who knows better how the photo
+    was taken, or said it by mistake.
     """
 
     level: str
@@ -124,8 +129,7 @@ class ResultPage:
     score: Score | None
     fewest: str
     source: str
-    other_source: str
-    source_is_wrong: LazyString | str
+    corrections: tuple[Correction, ...]
     photo_url: str
     overlay_url: str
     sealed_answer: str
@@ -151,7 +155,6 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
     """Everything that the result page shows of an answer, in the current language."""
     read = judged(answer, anyway)
     diagnosed = read.has_diagnoses
-    other_source = "" if answer.source else next(source for source in SOURCES if source != read.prediction.source)
     return ResultPage(
         level=read.advice.level.value,
         text=read.text,
@@ -170,8 +173,7 @@ def result_page(answer: Answer, anyway: bool) -> ResultPage:
         score=_score(read) if diagnosed else None,
         fewest=format_decimal(MIN_PHOTOS),
         source=str(wording.SOURCES[answer.source]) if answer.source else read.source,  # who said it knows that
-        other_source=other_source,
-        source_is_wrong=wording.SOURCE_IS_WRONG[other_source] if other_source else "",
+        corrections=_corrections(read),
         photo_url=answer.photo_url,
         overlay_url=_overlay(read) if diagnosed else "",
         sealed_answer=answers.seal(answer),
@@ -226,6 +228,13 @@ def _row(lesion_class: LesionClass, probability: float) -> DiagnosisRow:
         tag="" if lesion_class.group is Group.BENIGN else str(GROUPS[lesion_class.group]),
         url=url_for("patient.condition", slug=condition.slug),
     )
+
+
+def _corrections(read: Judged) -> tuple[Correction, ...]:
+    """The other source, and where one was said, also to leave it to the model: a slip of the finger could calm."""
+    other = next(source for source in SOURCES if source != read.prediction.source)
+    corrected = Correction(other, str(wording.SOURCE_IS_WRONG[other]))
+    return (corrected, Correction("", gettext("Let the model decide"))) if read.answer.source else (corrected,)
 
 
 def _overlay(read: Judged) -> str:

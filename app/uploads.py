@@ -1,6 +1,8 @@
 """An upload's way into memory, and nowhere else."""
 
 import io
+import string
+from urllib.parse import quote
 
 from flask import Request
 
@@ -20,10 +22,18 @@ class MissingPhoto(ModelStoreError):
 
 
 class UploadRequest(Request):
-    """A request whose files stay in memory; Werkzeug would write those over 500 kB to a temporary file."""
+    """A request whose files stay in memory; Werkzeug would write those over 500 kB to a temporary file.
+
+    Its query is ASCII alone: other bytes are there in percent-encoded form, as browsers send them.
+    """
 
     max_form_memory_size = FORM_FIELDS_BYTES
     max_form_parts = MAX_FORM_PARTS
+
+    def __init__(self, *arguments, **options) -> None:
+        super().__init__(*arguments, **options)
+        # Bytes that are no UTF-8 would raise wherever the query is read, in the page about the error too.
+        self.query_string = quote(self.query_string, safe=string.punctuation).encode()
 
     def _get_file_stream(self, total_content_length, content_type, filename=None, content_length=None) -> io.BytesIO:
         return io.BytesIO()

@@ -365,7 +365,9 @@ for (const link of document.querySelectorAll(".languages a")) {
     if (!rows.children.length) return;
     event.preventDefault();
     attachAll();
-    casesForm.action = link.href;
+    const table = new URL(casesForm.action);
+    table.pathname = table.pathname.replace(/^\/[^/]+/, `/${link.lang}`);
+    casesForm.action = table;
     casesForm.submit();
   });
 }

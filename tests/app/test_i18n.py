@@ -48,6 +48,15 @@ def test_an_address_that_only_lacks_its_language_leads_to_the_visitors(client, a
     assert client.get(led_to).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["/", "/clinician", "/en/", "/en/clinician/operating-points", "/en/nowhere", "/api/v1/"]
+)
+def test_a_query_that_is_no_text_is_as_good_as_any_other(client, path):
+    plain, odd = (client.get(path, environ_overrides={"QUERY_STRING": query}) for query in ("x=y", "x=\xff"))
+    assert odd.status_code == plain.status_code
+    assert (odd.location or "").replace("%FF", "y") == (plain.location or "")
+
+
 @pytest.mark.parametrize("address", ["/nowhere", "/result.php", "/kk/nowhere", "/static/nothing.js", "/api/v1/nothing"])
 def test_an_address_that_is_unknown_in_every_language_leads_nowhere(client, address):
     assert client.get(address).status_code == 404

@@ -9,6 +9,7 @@ import pytest
 
 from app.inference import ClientGone, DeadlineExceeded, InferenceQueue, Overloaded
 from model_store.errors import EngineError
+from tests.waiting import wait_until
 
 
 def photo(value: float) -> np.ndarray:
@@ -61,8 +62,7 @@ def fill(queue, pool, gate, values):
     for value in values[1:]:
         before = queue.waiting
         answers.append(pool.submit(queue.submit, photo(value)))
-        while queue.waiting == before:
-            time.sleep(0.001)
+        wait_until(lambda before=before: queue.waiting != before)
     return answers
 
 
@@ -107,15 +107,13 @@ def test_a_client_that_hangs_up_gives_its_place_to_another(start):
     with ThreadPoolExecutor(8) as pool:
         first = fill(queue, pool, gate, [0])
         leaving = pool.submit(queue.submit, photo(1), lambda: not gone.is_set())
-        while not queue.waiting:
-            time.sleep(0.001)
+        wait_until(lambda: queue.waiting)
         gone.set()
         with pytest.raises(ClientGone):
             leaving.result(30)
         assert queue.waiting == 0
         next_one = pool.submit(queue.submit, photo(2))
-        while not queue.waiting:
-            time.sleep(0.001)
+        wait_until(lambda: queue.waiting)
         gate.open.set()
         assert [first[0].result(30), next_one.result(30)] == [0, 2]
     assert gate.batches == [[0], [2]]
@@ -154,10 +152,7 @@ def test_a_model_that_hangs_is_seen_and_seen_to_come_back(start):
     with pytest.raises(DeadlineExceeded):
         queue.submit(photo(0))
     assert queue.alive
-    given_up = time.monotonic() + 10
-    while queue.answers and time.monotonic() < given_up:  # the model began a little after its visitor came
-        time.sleep(0.01)
-    assert not queue.answers
+    wait_until(lambda: not queue.answers)  # the model began a little after its visitor came
     gate.open.set()
     assert queue.submit(photo(1)) == 1
     assert queue.answers

@@ -154,7 +154,7 @@ def test_the_page_is_whole_and_leads_to_its_other_languages_the_file_and_back(as
     assert_is_whole(page, language)
     targets = set(re.findall(r'(?:action|formaction)="([^"]+)"', page))
     assert {f"/{other}/letter" for other in LANGUAGES} <= targets
-    assert {f"/{language}/letter.pdf", f"/{language}/result"} <= targets
+    assert {f"/{language}/letter.pdf", f"/{language}/answer"} <= targets
     assert page.count('name="photo" value="1"') == 2
 
 

@@ -10,12 +10,13 @@ import time
 import pytest
 import redis
 
-from app.limits import client_key
+from app.limits import WITHOUT_PHOTO_FACTOR, client_key
 from tests.app.conftest import WATCH, send
 from tests.app.test_api import post
 from tests.app.test_archives import packed
 from tests.app.test_clinician import post as post_form
-from tests.app.test_clinician import send_files, series, token
+from tests.app.test_clinician import send_files, series
+from tests.app.test_patient import answer_of, ask_again
 
 FEW = "3 per minute"
 
@@ -71,10 +72,54 @@ def test_a_visitor_gets_the_same_as_a_page_before_the_photo_is_looked_at(make_ap
 def test_what_was_answered_can_be_opened_and_exported_after_the_last_photo_too(make_app, photo):
     client = make_app(answering=WATCH, rate_limit="2 per minute; 100 per hour").test_client()
     carried = series(client, {"1.jpg": photo, "2.jpg": photo})
-    page, own = "/en/clinician", [("csrf_token", token(client))]
     assert send_files(client, {"3.jpg": photo}).status_code == 429
-    for path in ("row", "summary", "export/csv", "export/pdf"):
-        assert post_form(client, f"{page}/{path}", *own, *carried).status_code == 200, path
+    for path in ("row", "summary", "table", "export/csv", "export/pdf"):
+        assert post_form(client, f"/en/clinician/{path}", *carried).status_code == 200, path
+
+
+def test_another_language_counts_as_no_photo_and_takes_no_answer_away(make_app, photo):
+    client = make_app(answering=WATCH, rate_limit="2 per minute").test_client()
+    assert [send(client, photo).status_code for _ in range(3)] == [200, 200, 429]
+    for language in ("ru", "kk", "en"):
+        assert ask_again(client, answer_of(WATCH), f"/{language}/answer").status_code == 200
+        assert post_form(client, f"/{language}/clinician/table", ("failed", "empty_file a.jpg")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["result", "clinician", "clinician/photo"])
+def test_an_answer_beside_a_photo_makes_it_no_cheaper(make_app, photo, path):
+    client = make_app(answering=WATCH, rate_limit="1 per minute").test_client()
+    carried = {"answer": "kept", "case": "kept", "failed": "kept"}
+    seen = [send_files(client, {"a.jpg": photo}, f"/en/{path}", **carried).status_code for _ in range(2)]
+    assert seen == [200, 429]
+
+
+@pytest.mark.parametrize("path", ["answer", "clinician/table"])
+def test_where_answers_come_back_no_photo_is_looked_at(make_app, photo, path, monkeypatch):
+    client = make_app(answering=WATCH).test_client()
+    monkeypatch.setattr(client.application.extensions["inference"], "submit", None)
+    assert send_files(client, {"a.jpg": photo}, f"/en/{path}").status_code == (400 if path == "answer" else 200)
+
+
+@pytest.mark.parametrize(
+    ("path", "times"), [("letter.pdf", 6), ("clinician/export/pdf", 6), ("clinician/lesion.pdf", 12)]
+)
+def test_a_pdf_counts_by_the_time_that_it_takes(make_app, path, times):
+    client = make_app(answering=WATCH, rate_limit="6 per minute").test_client()
+    statuses = [post_form(client, f"/en/{path}").status_code for _ in range(times + 1)]
+    assert 429 not in statuses[:times]
+    assert statuses[times] == 429
+
+
+def test_who_opens_and_prints_fifty_lesions_and_the_whole_series_in_one_minute_is_not_stopped(make_app):
+    client = make_app(answering=WATCH).test_client()
+    paths = ["table", *["open", "lesion.pdf"] * 50, "export/csv", "export/pdf", "person"]
+    assert 429 not in [post_form(client, f"/en/clinician/{path}").status_code for path in paths]
+
+
+def test_no_view_counts_so_much_that_a_low_limit_never_lets_it_through(app):
+    weights = [getattr(view, "weight", 1) for view in app.view_functions.values()]
+    assert 1 < max(weights) <= WITHOUT_PHOTO_FACTOR
+    assert all(hasattr(view, "without_photo") for view in app.view_functions.values() if hasattr(view, "weight"))
 
 
 def test_what_brings_no_photo_has_a_higher_limit_not_none(make_app):

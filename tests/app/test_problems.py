@@ -111,7 +111,7 @@ def test_a_refused_photo_answers_405_404_and_forged_forms_alike(client, photo):
         (client.get("/static/nothing.css", headers=BROWSER), "not_found"),
         (client.put("/en/result", headers=BROWSER), "method_not_allowed"),
         (client.post("/en/result", data={"photo": (io.BytesIO(photo), "a.jpg")}, headers=BROWSER), "csrf_expired"),
-        (client.post("/en/result", data={"csrf_token": token(client), "answer": "made up"}), "answer_expired"),
+        (client.post("/en/answer", data={"csrf_token": token(client), "answer": "made up"}), "answer_expired"),
     ]:
         assert answer.status_code == PROBLEMS[code].status
         assert_is_a_problem_page(answer, str_of(client, code))

@@ -71,6 +71,21 @@ def source_forms(page: str) -> list[str]:
     return [form for form in re.findall(r"<form.*?</form>", page, re.DOTALL) if "This is wrong: " in form]
 
 
+def source_buttons(page: str) -> dict[str, str]:
+    """What the page's buttons say of how the photo was taken, by the source that they send."""
+    (form,) = source_forms(page)
+    return dict(re.findall(r'<button type="submit"[^>]* name="source" value="(\w*)">([^<]+)<', form))
+
+
+def press(client, page: str, source: str) -> str:
+    """The page that the button for a source brings."""
+    (form,) = source_forms(page)
+    fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', form))
+    assert fields.keys() == {"csrf_token", "answer"}
+    assert source in source_buttons(page)
+    return client.post("/en/answer", data={**fields, "source": source}).text
+
+
 @pytest.mark.parametrize(
     ("answering", "button", "level", "said"),
     [
@@ -82,14 +97,33 @@ def test_who_knows_better_how_the_photo_was_taken_says_so_without_sending_it_aga
     make_app, answering, button, level, said
 ):
     client = make_app(answering=answering).test_client()
-    (form,) = source_forms(ask_again(client, answer_of(answering)).text)
-    assert f"This is wrong: {button}" in form
-    fields = dict(re.findall(r'name="(\w+)" value="([^"]+)"', form))
-    assert fields.keys() == {"csrf_token", "answer", "source"}
-    page = client.post("/en/result", data=fields).text
+    first = ask_again(client, answer_of(answering)).text
+    ((source, words),) = source_buttons(first).items()
+    assert words == f"This is wrong: {button}"
+    page = press(client, first, source)
     assert f'data-level="{level}"' in page
     assert re.search(f"How the photo was taken: {said}(?! \\()", text_of(page))  # who said it knows that
-    assert source_forms(page) == []
+
+
+@pytest.mark.parametrize("back", ["phone", ""])
+def test_a_slip_of_the_finger_that_calmed_is_taken_back_on_the_page_that_it_brought(make_app, back):
+    client = make_app(answering=WATCH_UNLESS_PHONE).test_client()
+    first = ask_again(client, answer_of(WATCH_UNLESS_PHONE)).text
+    assert 'data-level="urgent"' in first
+    slipped = press(client, first, "dermoscopy")
+    assert 'data-level="watch"' in slipped
+    phone = "This is wrong: it was taken with a phone or camera"
+    assert source_buttons(slipped) == {"phone": phone, "": "Let the model decide"}
+    mended = press(client, slipped, back)
+    assert 'data-level="urgent"' in mended
+    said = {"phone": "With a phone or camera", "": "Not said: judged as a phone photo, out of caution"}
+    assert f"How the photo was taken: {said[back]}" in text_of(mended)
+
+
+@pytest.mark.parametrize(("said", "other"), [("phone", "dermoscopy"), ("dermoscopy", "phone")])
+def test_what_was_said_on_the_start_page_can_be_taken_back_too(make_app, photo, said, other):
+    page = upload(make_app(answering=WATCH).test_client(), photo, source=said).text
+    assert source_buttons(page).keys() == {other, ""}
 
 
 def test_where_the_model_looked_is_shown_for_the_first_diagnosis_of_the_source_that_counts(make_app):

@@ -518,3 +518,13 @@ def test_the_slider_changes_with_the_source(visit, measured_site):
     window.page.locator('select[name="source"]').select_option("phone")
     window.page.locator('input[name="threshold"]').wait_for()
     window.page.locator(".curve").wait_for()
+
+
+def test_in_forced_colours_every_bar_has_the_reader_s_own(visit, send_series):
+    window = visit(width=1280)
+    send_series(window)
+    opened = opened_by(window.page, window.page.locator(".open button").first)
+    opened.emulate_media(forced_colors="active")
+    fills = opened.locator(".bar-part").evaluate_all("bars => bars.map(bar => getComputedStyle(bar).fill)")
+    assert len(fills) == 8
+    assert len({*fills}) == 1

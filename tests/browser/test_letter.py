@@ -46,5 +46,5 @@ def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, language, width
     assert len(file.pages) == 1
     assert file.root_object["/Lang"] == language
 
-    page.locator('.letter-tools [formaction$="/result"]').click()
+    page.locator('.letter-tools [formaction$="/answer"]').click()
     page.locator("article.answer").wait_for()

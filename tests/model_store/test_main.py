@@ -7,7 +7,6 @@ import signal
 import stat
 import subprocess
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from model_store.prediction import SOURCES
 from model_store.quality import assess
 from tests.conftest import draw_lesion
 from tests.model_store.test_dicom import file_of
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
 OFFICIAL = ["image", "MEL", "NV", "BCC", "AK", "BKL", "DF", "VASC", "SCC", "UNK"]
@@ -373,11 +373,13 @@ def test_a_command_that_is_stopped_ends_in_a_line_and_leaves_no_draft(
     # Where the tests themselves run in the background of a shell, Ctrl-C is ignored, and a child would inherit that.
     heard = partial(signal.signal, number, signal.SIG_DFL)
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, preexec_fn=heard) as process:
-        while not draft.exists():
+        try:
+            wait_until(lambda: draft.exists() or process.poll() is not None, 120)
             assert process.poll() is None
-            time.sleep(0.05)
-        process.send_signal(number)
-        _, complaints = process.communicate(timeout=60)
+            process.send_signal(number)
+            _, complaints = process.communicate(timeout=60)
+        finally:
+            process.kill()  # or a test that fails here would wait for it for ever
     assert process.returncode == status
     assert complaints.splitlines()[-1] == "error: stopped before the end"
     assert "Traceback" not in complaints
