@@ -1,5 +1,6 @@
 """For clinicians: many photos at once, one opened, several of one person, operating points, files to take away."""
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from app import (
     problems,
     wording,
 )
-from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
+from app.case_rows import ANSWERS, FILTERS, ORDERS, UNJUDGED, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.inference import ClientGone
 from app.uploads import FORM_S, MissingPhoto
@@ -149,7 +150,7 @@ def row() -> str:
 def summary() -> str:
     """The sentences on a whole series, for the script: each `told` is a row's first, own and actual diagnosis."""
     told = [tuple(text.split(" ")) for text in request.form.getlist("told")]
-    if any(len(row) != 3 or not {*row} <= {*ANSWERS, "-"} for row in told):
+    if any(len(row) != 3 or not {*row} <= {*ANSWERS, UNJUDGED, "-"} for row in told):
         told = []
     rows = [tuple("" if code == "-" else code for code in row) for row in told]
     return render_template("clinician/_summary.html", summary=case_rows.summary(rows, _number("failures")))
@@ -171,12 +172,16 @@ def opened() -> str:
 def person() -> str:
     """The marked lesions as one person's: which is least like the others.
 
+    A `source` says of all of them how they were taken, where the model told them apart wrongly.
+
     Raises:
         TooFewLesions: fewer than three that can be judged are marked.
         AnswerExpired: an answer is too old.
         OwnFirst: some photos wait for their reader's diagnosis.
     """
-    marked = [item for item in _shown_items() if item.marked]
+    marked, source = [item for item in _shown_items() if item.marked], _said_source()
+    if source:
+        marked = [dataclasses.replace(item, case=item.case.judged_as(source)) for item in marked]
     return render_template("clinician/person.html", page=person_lesions.page(marked))
 
 

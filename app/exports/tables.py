@@ -50,6 +50,7 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "name": case.name,
         "source": prediction.source,
         "source_said_by_sender": bool(case.said_source),
+        "source_is_sure": case.source_is_sure,  # else the advice may be another one if it was taken otherwise
         "ranking": [CODES[index] for index in prediction.ranking],
         "probabilities": dict(zip(CODES, map(float, prediction.probabilities), strict=True)),
         "prediction_set": list(prediction.prediction_set),
@@ -68,7 +69,7 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "out_of_distribution": {"score": prediction.ood_score, "flag": prediction.out_of_distribution},
         "quality": {"severe": list(case.severe), "mild": list(case.mild)},
         "advice": case.advice.as_json(),
-        "cannot_be_judged": case.cannot_be_judged,  # then the probabilities say nothing of the spot
+        "cannot_be_judged": case.cannot_be_judged,  # then the probabilities are no answer
         "own_diagnosis": item.own or None,
         "actual_diagnosis": actual(case.name) or None,
     }

@@ -30,6 +30,7 @@ from tests.app.conftest import (
     STRANGE_URGENT,
     URGENT,
     WATCH,
+    WATCH_UNLESS_PHONE,
     SteadyEngine,
     encode,
     evidence_of,
@@ -394,10 +395,31 @@ def test_a_form_carries_no_more_pictures_than_it_may_hold(tiny_client, photos, m
     again = post(client, URL, *carried).text
     assert again.count('<img src="data:image/jpeg') == 4
     assert 1 < len([value for value in fields_of(again, "detail") if value]) < 4
-    marked = [("marked", number) for number in ("1", "2", "3", "4")]
-    person = post(client, f"{URL}/person", *carried, *marked).text
-    assert person.count("<img ") == 4
-    assert 1 < len(re.findall(r'name="detail" value="[^"]+"', person)) < 4
+
+
+def test_a_person_s_page_keeps_all_pictures_in_another_language(tiny_client, photos, monkeypatch):
+    client, names = tiny_client, list(photos)
+    carried = series(client, photos)
+    monkeypatch.setattr(cases, "MOST_DETAILS", 0)  # what one body of fields holds; the page sends its fields in parts
+    fifty = [
+        pair
+        for number in range(1, clinician.LIMIT + 1)
+        for pair in [
+            ("number", str(number)), ("marked", str(number)),
+            *[(name, value) for index in [number % len(names)]
+              for name in ("case", "detail") for value in [[v for n, v in carried if n == name][index]]],
+        ]
+    ]  # fmt: skip
+    sent = MultiDict([("csrf_token", token(client)), *fifty])
+    for language in ("en", "kk"):
+        boundary, body = encode_multipart(sent)
+        answer = client.post(
+            f"/{language}/clinician/person", data=body, content_type=f"multipart/form-data; boundary={boundary}"
+        )
+        assert answer.text.count("<img ") == clinician.LIMIT
+        form = re.search(r'<form id="lesions".*?</form>', answer.text, re.DOTALL).group()
+        assert 'enctype="multipart/form-data"' in form
+        sent = MultiDict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
 
 
 @pytest.mark.parametrize(
@@ -476,6 +498,79 @@ def test_photos_taken_in_different_ways_are_compared_without_pointing_one_out(ti
     alike = text_of(post(client, f"{URL}/person", *series(client, photos, source="phone"), *marked[:8]).text)
     assert "Least like the others" in alike
     assert "none is pointed out" not in alike
+
+
+@pytest.mark.parametrize(("answering", "judged"), [(logits(BKL=6, NV=6), False), (URGENT, True)])
+def test_a_person_s_lesion_that_cannot_be_judged_is_compared_without_its_probabilities(
+    make_app, photos, answering, judged
+):
+    client = make_app(rate_limit="").test_client()
+    carried = series(client, photos, source="dermoscopy")
+    with client.application.test_request_context("/"):
+        items = [cases.unseal(value) for name, value in carried if name == "case"]
+        sealed = [cases.seal(dataclasses.replace(one, evidence=evidence_of(answering)), None).case for one in items]
+    marked = [pair for n, one in enumerate(sealed, 1) for pair in (("number", n), ("marked", n), ("case", one))]
+    page = text_of(post(client, f"{URL}/person", *marked).text)
+    assert "Least like the others, among 4 lesions" in page
+    assert page.count("rank by melanoma") == (4 if judged else 0)
+    assert page.count("This photo cannot be judged.") == (0 if judged else 4)
+
+
+def test_who_knows_how_a_person_s_photos_were_taken_says_it_where_the_model_told_them_apart(make_client, photos):
+    client = make_client()
+    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
+    with client.application.test_request_context("/"):
+        case = cases.unseal(carried["case"])
+        told_apart = [
+            dataclasses.replace(case, evidence=evidence_of(URGENT, source), features=features)
+            for source, features in zip(("phone", "phone", "dermoscopy"), np.eye(3, dtype=np.float16), strict=True)
+        ]
+        sealed = [cases.seal(one, None).case for one in told_apart]
+    fields = [
+        pair
+        for number, one in enumerate(sealed, start=1)
+        for pair in (("case", one), ("number", str(number)), ("marked", str(number)))
+    ]
+    page = post(client, f"{URL}/person", *fields).text
+    assert "none is pointed out here" in page
+    assert re.findall(r'name="source" value="(\w+)"', page) == ["dermoscopy", "phone"]
+    said = post(client, f"{URL}/person", *fields, ("source", "phone")).text
+    assert "Least like the others" in said
+    assert text_of(said).count("With a phone or camera") == 3
+    kept = re.findall(r'name="case" value="([^"]+)"', said)
+    with client.application.test_request_context("/"):
+        assert {cases.unseal(one).said_source for one in kept} == {"phone"}
+
+
+@pytest.mark.parametrize(
+    ("answering", "remark"),
+    [
+        (WATCH, "not sure how the photo was taken. Choose it"),
+        (WATCH_UNLESS_PHONE, "If it was with a phone or camera, the advice is: Urgent."),
+    ],
+)
+def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_on_it(
+    make_client, photos, answering, remark
+):
+    client = make_client(answering=answering)
+    number, (_, sealed), *_ = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    with client.application.test_request_context("/"):
+        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering))
+        certain = dataclasses.replace(case.evidence, source_is_sure=True)
+        unsure, sure, said = (
+            ("case", cases.seal(one, None).case)
+            for one in (case, dataclasses.replace(case, evidence=certain), case.judged_as("dermoscopy"))
+        )
+    page = post(client, URL, number, unsure).text
+    assert remark in text_of(page)
+    assert 'data-flags="remarks' in page
+    assert "not sure how" in " ".join(pdf_text(post(client, f"{URL}/export/pdf", number, unsure).data).split())
+    assert json.loads(post(client, f"{URL}/export/json", number, unsure).text)["photos"][0]["source_is_sure"] is False
+    assert "Remarks: source_unsure." in post(client, f"{URL}/export/fhir", number, unsure).text
+    hidden = text_of(post(client, URL, number, unsure, ("own_first", "1")).text)
+    assert "not sure how the photo was taken. Choose it" not in hidden
+    for known in (sure, said):
+        assert "not sure how" not in post(client, URL, number, known).text
 
 
 def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, photos):
@@ -740,7 +835,7 @@ def test_the_json_holds_everything_and_the_failures(make_client, photos):
 
 def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_machine(make_client, photos):
     client = make_client()
-    text = post(client, f"{URL}/export/fhir", *series(client, photos)).text
+    text = post(client, f"{URL}/export/fhir", *series(client, photos, source="dermoscopy")).text
     assert FhirR4Bundle(json.loads(text), strict=True).as_json() == json.loads(text)  # R4 itself, version 4.0.1
     bundle = FhirBundle.model_validate_json(text)  # a little later, and stricter about the forms of dates and codes
     kinds = [entry.resource.get_resource_type() for entry in bundle.entry]
@@ -824,18 +919,60 @@ def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_cl
     carried = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
     page = post(client, URL, *carried).text
     assert remark in page
-    assert str(wording.LEVELS[Level.CANNOT_JUDGE].word) in page
+    assert "This photo cannot be judged." in page
     assert str(wording.LEVELS[Level.WATCH].word) not in page
     assert remark in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)
-    told = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"][0]["advice"]
+    assert '<details class="no-answer">' in page
+    (photo,) = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    assert photo["cannot_be_judged"]
+    told = photo["advice"]
     assert told == {"level": "cannot_judge", "reasons": ["unsure"], "if_a_spot": None}
     content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
     assert FhirR4Bundle(content, strict=True).as_json() == content
     (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
     assert "Advice: cannot_judge. This photo cannot be judged" in report["conclusion"]
-    assert "Remarks: unsure." in report["conclusion"]
+    assert "Remarks: unsure source_unsure." in report["conclusion"]
+    assert "Prediction set" not in report["conclusion"]
+    assert all("component" not in entry["resource"] for entry in content["entry"])
     hidden = post(client, URL, *carried, ("own_first", "1")).text  # it would tell that no threshold is reached
     assert remark not in hidden
+
+
+def test_the_numbers_of_a_photo_that_cannot_be_judged_are_folded_away_and_compared_with_nothing(make_client, photos):
+    client = make_client(answering=STRANGE_URGENT)
+    carried = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    table = post(client, URL, *carried, ("own", "NV")).text
+    opened = post(client, f"{URL}/open", *carried).text
+    for page in (table, opened):
+        before, numbers = page.split('<details class="no-answer">')
+        numbers, after = numbers.rsplit("</details>", 1)
+        assert "not to be read as an answer" in text_of(numbers)
+        for shown in (text_of(before[before.index("<h1") :]), text_of(after)):
+            assert not re.search(r"\d%|ICD-10|not reached|Prediction set: MEL|Where the model looked", shown), shown
+        assert "ICD-10" in numbers
+        assert "If it shows a spot on skin" in before
+    assert 'data-told="cannot_judge NV -"' in table
+    assert "Your diagnosis: Mole" in text_of(table)
+    assert "the model's first" not in text_of(table)
+    assert 'data-flags="urgent soon remarks"' in table
+    assert "Photos that cannot be judged: 1. They are left out" in text_of(table)
+    said = text_of(post(client, f"{URL}/summary", ("told", "cannot_judge NV NV"), ("told", "NV NV NV")).text)
+    assert "Photos that cannot be judged: 1." in said
+    assert "Your diagnosis and the model's first are the same: 1 of 1." in said
+    assert "The actual diagnosis and yours are the same: 2 of 2." in said
+    drawn = post(client, f"{URL}/open", *carried, ("class", "NV"), ("draw", "1")).text
+    assert '<details class="no-answer" open>' in drawn
+
+
+def test_a_probability_too_small_for_its_digits_is_no_zero_in_a_record(make_client, photos):
+    client = make_client(answering=logits(MEL=25))
+    content = json.loads(post(client, f"{URL}/export/fhir", *series(client, {"a.jpg": photos["ISIC_0.jpg"]})).text)
+    ranked = content["entry"][1]["resource"]["component"]
+    assert ranked[0]["valueQuantity"]["value"] > 99
+    for one in ranked[1:]:
+        assert one["valueQuantity"] == {
+            "value": 0.01, "comparator": "<", "unit": "%", "system": "http://unitsofmeasure.org", "code": "%",
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(("answering", "judged"), [(STRANGE_URGENT, False), (URGENT, True)])
