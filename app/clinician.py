@@ -31,6 +31,7 @@ from model_store.prediction import SOURCES
 blueprint = i18n.blueprint("clinician", __name__, "/clinician")
 
 LIMIT = 50  # photos of a series that the browser sends one by one
+MOST_FAILED = 1000  # files without an answer that a form brings back; an archive lists up to 500
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
 UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
 
@@ -90,7 +91,7 @@ def results() -> str:
         ClientGone: nobody waits for the page any more.
     """
     own_first = "own_first" in request.form
-    if "case" in request.form or "failed" in request.form:
+    if "case" in request.form or request.form.get("failed"):
         return _series(_items(), _failed(), own_first)
     limits.count_photos(min(_listed(), PLAIN_LIMIT))
     items, failures, until = [], [], time.monotonic() + FORM_S
@@ -288,8 +289,8 @@ def _pictures() -> list[str]:
 
 
 def _failed() -> list[tuple[str, str]]:
-    """Name and code of each file without an answer, as the form brought them back: `code name`."""
-    pairs = [text.partition(" ") for text in request.form.getlist("failed")[:LIMIT]]
+    """Name and code of each file without an answer, as the form brought them back: a line `code name` each."""
+    pairs = [line.rstrip("\r").partition(" ") for line in request.form.get("failed", "").split("\n")[:MOST_FAILED]]
     return [(name, code) for code, _, name in pairs]
 
 

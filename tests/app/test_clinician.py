@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from app import cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence, wording
+from app import archives, cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence, wording
 from app.advice import Level
 from app.case_rows import Item
 from app.exports import pdf, tables
@@ -84,6 +84,12 @@ def fields_of(page: str, name: str) -> list[str]:
     return re.findall(rf'name="{name}" form="cases" value="([^"]*)"', page)
 
 
+def failed_of(page: str) -> str:
+    """What the table's form carries of the files without an answer."""
+    (value,) = re.findall(r'name="failed" value="([^"]*)"', page)
+    return value.replace("&#10;", "\n")
+
+
 def post(client, path: str, *pairs: tuple[str, str]):
     return client.post(path, data=MultiDict([("csrf_token", token(client)), *pairs]))
 
@@ -91,7 +97,7 @@ def post(client, path: str, *pairs: tuple[str, str]):
 def series(client, files, **fields) -> list[tuple[str, str]]:
     """Send photos, and give the fields that the answer's form carries."""
     page = send_files(client, files, **fields).text
-    return [(name, value) for name in ("number", "case", "detail", "failed") for value in fields_of(page, name)]
+    return [(name, value) for name in ("number", "case", "detail") for value in fields_of(page, name)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -122,7 +128,7 @@ def test_files_without_an_answer_are_listed_with_their_reason_and_never_dropped(
     assert "letter.txt : This file is not a photo we can read" in listed
     assert "empty.jpg : The file is empty" in listed
     assert "Files without an answer: 2." in text_of(page)
-    again = post(make_client(), URL, *[("failed", text) for text in re.findall(r'name="failed" value="([^"]*)"', page)])
+    again = post(make_client(), URL, ("failed", failed_of(page)))
     assert "letter.txt" in again.text
 
 
@@ -142,7 +148,7 @@ def test_photos_that_a_form_has_no_time_left_for_are_listed(make_client, photos,
 def test_a_form_whose_photos_have_no_answer_by_our_fault_is_counted_as_failed_once(make_app, photos):
     client = make_app(engine=FailingEngine(EngineError("engine_failed"))).test_client()
     page = send_files(client, {**photos, "letter.txt": b"Dear doctor"}).text
-    failed = [("failed", text) for text in re.findall(r'name="failed" value="([^"]*)"', page)]
+    failed = [("failed", failed_of(page))]
     assert post(client, URL, *failed).status_code == 200  # the same table again is no new failure
     seen = samples(client)
     assert seen["skin_requests_total{outcome=engine_failed,view=clinician.results}"] == 1
@@ -212,9 +218,9 @@ def test_all_archives_of_a_form_share_one_budget_and_each_that_passes_it_is_told
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(4):
             archive.writestr(f"{number}.txt", content)
-    archives = dict.fromkeys(("first.zip", "second.zip", "third.zip"), buffer.getvalue())
-    page = send_files(client, {**archives, "a.jpg": photos["ISIC_0.jpg"]}).text
-    listed = re.findall(r"<li><strong>([^<]+)</strong>: ([^<]+)<", page)
+    sent = dict.fromkeys(("first.zip", "second.zip", "third.zip"), buffer.getvalue())
+    page = send_files(client, {**sent, "a.jpg": photos["ISIC_0.jpg"]}).text
+    listed = re.findall(r"<li[^>]*><strong>([^<]+)</strong>: ([^<]+)<", page)
     assert [name for name, _ in listed] == ["0.txt", "1.txt", "2.txt", "3.txt", "second.zip", "third.zip"]
     assert {reason for name, reason in listed if name.endswith("zip")} == {"The archive holds too much"}
     assert "1. a.jpg" in text_of(page)
@@ -366,26 +372,29 @@ def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photo
     many = [(name, value) for name, value in carried if name in ("case", "number")] * 25
     pictures = "\n".join([details[0], "", *24 * details])
     form = MultiDict([("csrf_token", token(client)), *many, *[("own", "NV"), ("marked", "1")] * 50])
-    form.setlist("failed", ["damaged_image x.jpg"] * 50)
+    form.add("failed", "\r\n".join(["damaged_image x.jpg"] * clinician.MOST_FAILED))
     form.add("pictures", FileStorage(io.BytesIO(pictures.encode()), "pictures"))
     boundary, body = encode_multipart(form)
     page = client.post("/kk/clinician", data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert page.status_code == 200
     assert page.text.count('<img src="data:image/jpeg') == 49
+    assert page.text.count("<strong>x.jpg</strong>") == clinician.MOST_FAILED
     form.setlist("pictures", [FileStorage(io.BytesIO(b"\xff"), "pictures")])
     boundary, body = encode_multipart(form)
     answer = client.post("/kk/clinician", data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert answer.status_code == 400
 
 
-def test_a_form_carries_no_more_files_without_an_answer_than_are_taken_back(make_client):
+def test_no_file_without_an_answer_is_dropped_however_many_an_archive_holds(make_client):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for number in range(clinician.LIMIT + 10):
+        for number in range(archives.MAX_ENTRIES):
             archive.writestr(f"{number}.txt", f"letter {number}")
-    page = send_files(make_client(), {"letters.zip": buffer.getvalue()}).text
-    assert page.count("<li><strong>") == clinician.LIMIT + 10
-    assert page.count('name="failed"') == clinician.LIMIT
+    client = make_client()
+    page = send_files(client, {"letters.zip": buffer.getvalue()}).text
+    again = post(client, "/kk/clinician", ("failed", failed_of(page))).text
+    exported = json.loads(post(client, f"{URL}/export/json", ("failed", failed_of(again))).text)["failures"]
+    assert page.count("<li data-failed=") == again.count("<li data-failed=") == len(exported) == archives.MAX_ENTRIES
 
 
 def test_a_form_carries_no_more_pictures_than_it_may_hold(tiny_client, photos, monkeypatch):
