@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from app.case_rows import Item, actual
-from app.results import shown_score
+from app.results import score_on_test, shown_score
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES
 
@@ -57,6 +57,7 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "prediction_set_coverage": case.calibration.set_coverage,
         "risks": {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk},
         "malignancy_score": shown_score(prediction, case.calibration, bundle),
+        "malignancy_score_on_test": score_on_test(prediction, case.calibration, bundle),
         "operating_points": [
             {
                 "name": point.name,
