@@ -13,7 +13,7 @@ from app.conditions import CONDITIONS
 from app.i18n import current_language
 from app.judging import judge
 from app.problems import PROBLEMS
-from app.results import Judged, judged, shown_score
+from app.results import Judged, judged, score_on_test, shown_score
 from app.sites import SITES
 from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
@@ -242,6 +242,7 @@ def _prediction_json(read: Judged) -> dict:
         "malignancy": prediction.malignancy,
         "urgent_risk": prediction.urgent_risk,
         "malignancy_score": shown_score(prediction, read.calibration, read.bundle),
+        "malignancy_score_on_test": score_on_test(prediction, read.calibration, read.bundle),
     }
 
 
@@ -282,7 +283,10 @@ def _kind(schema: dict) -> str:
     if "const" in schema:
         return f"always {str(schema['const']).lower() if schema['const'] is True else schema['const']}"
     if "enum" in schema:
-        return "one of " + ", ".join("null" if one is None else one for one in schema["enum"])
+        return "one of " + ", ".join(schema["enum"])
+    if "x-extensible-enum" in schema:
+        known = ", ".join("null" if one is None else one for one in schema["x-extensible-enum"])
+        return f"one of {known}, or a later one"
     if "$ref" in schema:
         return schema["$ref"].rpartition("/")[2]
     if "oneOf" in schema:

@@ -13,6 +13,7 @@ _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 _CODE_PAGE = "cp866"  # in which Windows writes names, where its language is Kazakh or Russian
 _UTF8_FLAG = 0x800
 _UNIX_SYSTEMS = (3, 19)  # Unix and macOS
+_LOCKED_FLAGS = 0x1 | 0x20 | 0x40  # protected by a password, a patch for another file, strongly encrypted
 
 
 class ArchiveError(PhotoError):
@@ -100,8 +101,8 @@ def _is_photo(entry: zipfile.ZipInfo) -> bool:
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> bytes | PhotoError:
     # What the archive states is checked first, and no more than that is ever unpacked: without a size, `read` would
     # unpack whatever comes, and only then cut it. A wrong statement fails the checksum.
-    if entry.flag_bits & 0x1 or entry.compress_type not in _METHODS:
-        return PhotoError("damaged_archive")
+    if entry.flag_bits & _LOCKED_FLAGS or entry.compress_type not in _METHODS:
+        return PhotoError("packed_otherwise")
     if entry.file_size > MAX_RATIO * max(entry.compress_size, 1):
         return PhotoError("archive_too_large", limit=MAX_ENTRIES)
     if entry.file_size > budget.largest_mb * 1_000_000:

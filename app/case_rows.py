@@ -13,8 +13,10 @@ from app.cases import Case, Detail
 from app.conditions import CONDITIONS, GROUPS
 from app.results import percent
 from model_store.classes import CLASSES, CODES, Group
-from model_store.prediction import Prediction
+from model_store.prediction import SOURCES, Prediction
 
+# Stands for the model's first diagnosis where the photo cannot be judged: its numbers are no answer to agree with.
+UNJUDGED = "cannot_judge"
 # What a reader may answer beside the eight: something that the model does not know.
 OTHER = "other"
 ANSWERS = (*CODES, OTHER)
@@ -73,7 +75,8 @@ class CaseRow:
     """All that one row of the table may see.
 
     `hidden` is true while the reader has to give a diagnosis first; then everything that the model says is empty.
-    `flags` are those of `FILTERS` that let the row through.
+    `flags` are those of `FILTERS` that let the row through. `top` is the model's first diagnosis, or `UNJUDGED`; `agrees`
+    and `right` mean nothing where it is that.
     """
 
     number: int
@@ -114,7 +117,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
     """Tell everything about one photo, in the current language."""
     case, prediction = item.case, item.case.prediction
     hidden = own_first and not item.own
-    top = CODES[prediction.ranking[0]]
+    top = UNJUDGED if case.cannot_be_judged else CODES[prediction.ranking[0]]
     truth = actual(case.name)
     shown_truth = "" if hidden else truth
     points = () if hidden else points_of(case)
@@ -123,8 +126,8 @@ def row(item: Item, own_first: bool) -> CaseRow:
         "urgent": not hidden and _reaches(case, "urgent"),
         "soon": not hidden and (_reaches(case, "soon") or _reaches(case, "urgent")),
         "remarks": bool(remarks),
-        "disagree": bool(item.own) and item.own != top,
-        "wrong": bool(shown_truth) and shown_truth != top,
+        "disagree": bool(item.own) and top not in (item.own, UNJUDGED),
+        "wrong": bool(shown_truth) and top not in (shown_truth, UNJUDGED),
     }
     return CaseRow(
         number=item.number,
@@ -185,7 +188,17 @@ def points_of(case: Case) -> tuple[Point, ...]:
 
 def remarks_of(case: Case, hidden: bool = False) -> tuple[str, ...]:
     """What speaks against relying on the answer, worst first; of a hidden answer nothing that would tell of it."""
-    return tuple(str(wording.ISSUES[code].what) for code in case.advice.reasons if not (hidden and code == UNSURE))
+    told = [str(wording.ISSUES[code].what) for code in case.advice.reasons if not (hidden and code == UNSURE)]
+    return (*told, *([] if case.source_is_sure else [_source_remark(case, hidden)]))
+
+
+def _source_remark(case: Case, hidden: bool) -> str:
+    """That nobody knows how the photo was taken, and what the advice would be if it was the other way."""
+    (other,) = (source for source in SOURCES if source != case.evidence.source)
+    elsewise = level_of(case.judged_as(other))
+    if hidden or elsewise == level_of(case):
+        return str(wording.SOURCE_UNSURE)
+    return str(wording.SOURCE_DECIDES[other]) % {"level": elsewise.rstrip(".")}
 
 
 def level_of(case: Case) -> str:
@@ -223,12 +236,21 @@ def summary(told: Sequence[tuple[str, str, str]], failures: int) -> Summary:
     """Put what is known of all photos into sentences.
 
     Args:
-        told: for each photo the model's first diagnosis (empty while hidden), the reader's and the actual one.
+        told: for each photo the model's first diagnosis (`UNJUDGED` where it has none, empty while hidden), the
+            reader's and the actual one.
         failures: how many files gave no answer.
     """
     sentences = [gettext("Photos: %(number)s.", number=format_decimal(len(told)))]
     if failures:
         sentences.append(gettext("Files without an answer: %(number)s.", number=format_decimal(failures)))
+    if unjudged := sum(top == UNJUDGED for top, _, _ in told):
+        sentences.append(
+            gettext(
+                "Photos that cannot be judged: %(number)s. They are left out where the model's diagnoses are compared.",
+                number=format_decimal(unjudged),
+            )
+        )
+    told = [("" if top == UNJUDGED else top, own, truth) for top, own, truth in told]
     read = [(own, top) for top, own, _ in told if own and top]
     if read:
         sentences.append(_agreement(gettext("Your diagnosis and the model's first are the same"), read))

@@ -5,6 +5,7 @@ is sent only for a photo that is opened. The case is signed and names the detail
 """
 
 import base64
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -67,9 +68,23 @@ class Case:
         return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration)
 
     @property
+    def source_is_sure(self) -> bool:
+        """Whether its sender said how the photo was taken, or else the model is sure of it."""
+        return bool(self.said_source) or self.evidence.source_is_sure
+
+    def judged_as(self, source: str) -> "Case":
+        """The same photo as if its sender had said this source; the network need not look again."""
+        return dataclasses.replace(self, said_source=source)
+
+    @property
     def cannot_be_judged(self) -> bool:
-        """Whether something is so wrong with the photo that nothing can be said of it, whoever asks."""
-        return self.advice.level is Level.CANNOT_JUDGE and not self.advice.may_show_anyway
+        """Whether the model's numbers are not to be read as an answer: of a patient's photo they would not be shown."""
+        return self.advice.level is Level.CANNOT_JUDGE
+
+    @property
+    def cannot_be_compared(self) -> bool:
+        """Whether so much is wrong with the photo that even its likeness to others says nothing."""
+        return self.cannot_be_judged and not self.advice.may_show_anyway
 
 
 @dataclass(frozen=True)
@@ -139,6 +154,7 @@ def seal(case: Case, detail: Detail | None) -> Sealed:
             "logits": case.evidence.logits,
             "ood_score": case.evidence.ood_score,
             "source": case.evidence.source,
+            "source_is_sure": case.evidence.source_is_sure,
             "said_source": case.said_source,
             "severe": case.severe,
             "mild": case.mild,
@@ -169,7 +185,9 @@ def unseal(text: str) -> Case:
         content = _serializer().loads(text, max_age=LIFETIME_S)
         return Case(
             name=content["name"],
-            evidence=read_evidence(content["logits"], content["ood_score"], content["source"]),
+            evidence=read_evidence(
+                content["logits"], content["ood_score"], content["source"], content["source_is_sure"]
+            ),
             said_source=read_source(content["said_source"]) if content["said_source"] else "",
             severe=read_issues(content["severe"]),
             mild=read_issues(content["mild"]),

@@ -1,5 +1,6 @@
 """For clinicians: many photos at once, one opened, several of one person, operating points, files to take away."""
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from app import (
     problems,
     wording,
 )
-from app.case_rows import ANSWERS, FILTERS, ORDERS, CaseRow, Choice, Item
+from app.case_rows import ANSWERS, FILTERS, ORDERS, UNJUDGED, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.inference import ClientGone
 from app.uploads import FORM_S, MissingPhoto
@@ -30,6 +31,7 @@ from model_store.prediction import SOURCES
 blueprint = i18n.blueprint("clinician", __name__, "/clinician")
 
 LIMIT = 50  # photos of a series that the browser sends one by one
+MOST_FAILED = 1000  # files without an answer that a form brings back; an archive lists up to 500
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
 MOST_NUMBER = 999  # of a row, or of files without an answer
 UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
@@ -164,7 +166,7 @@ def row() -> str:
 def summary() -> str:
     """The sentences on a whole series, for the script: each `told` is a row's first, own and actual diagnosis."""
     told = [tuple(text.split(" ")) for text in request.form.getlist("told")]
-    if any(len(row) != 3 or not {*row} <= {*ANSWERS, "-"} for row in told):
+    if any(len(row) != 3 or not {*row} <= {*ANSWERS, UNJUDGED, "-"} for row in told):
         told = []
     rows = [tuple("" if code == "-" else code for code in row) for row in told]
     return render_template("clinician/_summary.html", summary=case_rows.summary(rows, _number("failures")))
@@ -187,12 +189,16 @@ def opened() -> str:
 def person() -> str:
     """The marked lesions as one person's: which is least like the others.
 
+    A `source` says of all of them how they were taken, where the model told them apart wrongly.
+
     Raises:
         TooFewLesions: fewer than three that can be judged are marked.
         AnswerExpired: an answer is too old.
         OwnFirst: some photos wait for their reader's diagnosis.
     """
-    marked = [item for item in _shown_items() if item.marked]
+    marked, source = [item for item in _shown_items() if item.marked], _said_source()
+    if source:
+        marked = [dataclasses.replace(item, case=item.case.judged_as(source)) for item in marked]
     return render_template("clinician/person.html", page=person_lesions.page(marked))
 
 
@@ -315,8 +321,8 @@ def _pictures() -> list[str]:
 
 
 def _failed() -> list[tuple[str, str]]:
-    """Name and code of each file without an answer, as the form brought them back: `code name`."""
-    pairs = [text.partition(" ") for text in request.form.getlist("failed")[:LIMIT]]
+    """Name and code of each file without an answer, as the form brought them back: a line `code name` each."""
+    pairs = [line.rstrip("\r").partition(" ") for line in request.form.get("failed", "").split("\n")[:MOST_FAILED]]
     return [(name, code) for code, _, name in pairs]
 
 

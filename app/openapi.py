@@ -1,5 +1,7 @@
 """The JSON API's description, an OpenAPI 3.1 document; names and limits come from the code that they describe."""
 
+from collections.abc import Iterable
+
 from app.advice import HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE, Level
 from app.problems import PROBLEMS
 from app.results import MIN_PHOTOS
@@ -10,13 +12,14 @@ from model_store.prediction import SOURCES
 from model_store.quality import FINDING_CODES
 
 # MAJOR.MINOR: a field more is a new minor version; a field less, or another meaning, is a new /api/vMAJOR/.
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 # What a later version still promises, so that who validates by this description gets past a field more.
 _VERSION = {"type": "string", "pattern": r"^1\.[0-9]+$", "description": "MAJOR.MINOR; now " + SCHEMA_VERSION}
 MAX_PHOTOS = 20
 
 _PROBABILITY = {"type": "number", "minimum": 0, "maximum": 1}
 _TEXT = {"type": "string"}
+_COUNT = {"type": "integer", "minimum": 1}
 
 
 def document(limit_mb: int, with_tokens: bool) -> dict:
@@ -103,6 +106,17 @@ def _form(fields: dict, required: list[str]) -> dict:
     return {"required": True, "content": {"multipart/form-data": {"schema": schema, "encoding": encoding}}}
 
 
+def _codes(known: Iterable[str | None], description: str) -> dict:
+    """A code of an answer. No `enum`, since a client made from this description would break on one that comes later."""
+    known = list(known)
+    kind = ["string", "null"] if None in known else "string"
+    return {
+        "type": kind,
+        "x-extensible-enum": known,
+        "description": f"{description} Later versions may have more.",
+    }
+
+
 def _file() -> dict:
     return {"type": "string", "format": "binary", "description": "The photo's file; its name is ignored."}
 
@@ -150,27 +164,30 @@ def _entry() -> dict:
 
 
 def _answer_schema() -> dict:
-    finding = _object(code={"enum": sorted(FINDING_CODES)}, mild={"type": "boolean"}, text=_TEXT)
-    reasons = {
-        "type": "array",
-        "items": {"enum": sorted(FINDING_CODES | {HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE})},
-    }
+    finding = _object(
+        code=_codes(sorted(FINDING_CODES), "What is wrong with the photo."), mild={"type": "boolean"}, text=_TEXT
+    )
+    every_reason = sorted(FINDING_CODES | {HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE})
+    reasons = {"type": "array", "items": _codes(every_reason, "A reason.")}
     return _object(
         schema_version=_VERSION,
         status={"const": "preliminary", "description": "Never final: only a doctor makes a diagnosis."},
         ai_generated={"const": True, "description": "Made by artificial intelligence."},
         notice=_TEXT,
         model=_object(name=_TEXT, version=_TEXT, id={**_TEXT, "description": "SHA-256 of the bundle."}),
-        source={"enum": list(SOURCES), "description": "The calibration that was used."},
+        source=_codes(SOURCES, "The calibration that was used."),
         advice=_object(
-            level={"enum": [level.value for level in Level]},
+            level=_codes(
+                [level.value for level in Level],
+                "What to do. Show `text` with one that you do not know, and take it for no all-clear.",
+            ),
             text=_TEXT,
             within_days={"type": ["integer", "null"], "description": "How soon; null where no date applies."},
             reasons={**reasons, "description": "What speaks against relying on the answer, worst first."},
-            if_a_spot={
-                "enum": [Level.URGENT.value, Level.SOON.value, None],
-                "description": "What the level would be if a photo unlike all that the model knows does show a spot.",
-            },
+            if_a_spot=_codes(
+                [Level.URGENT.value, Level.SOON.value, None],
+                "What the level would be if a photo unlike all that the model knows does show a spot.",
+            ),
         ),
         quality=_object(
             accepted={"type": "boolean", "description": "Whether the gate lets the photo through."},
@@ -199,6 +216,11 @@ def _prediction_schema() -> dict:
             "description": "malignancy on a scale from 1 to 10. null where fewer than "
             f"{MIN_PHOTOS} test photos of this source had the same score: nobody knows what it is worth.",
         },
+        malignancy_score_on_test={
+            "oneOf": [_object(photos=_COUNT, malignant=_COUNT), {"type": "null"}],
+            "description": "How many test photos of this source had the same score, and how many of them were MEL, BCC, "
+            "AK or SCC. null where malignancy_score is, and where none of them was, which promises nothing.",
+        },
     )
 
 
@@ -208,6 +230,6 @@ def _problem_schema() -> dict:
         title=_TEXT,
         status={"type": "integer"},
         detail=_TEXT,
-        code={"enum": sorted(PROBLEMS)},
+        code=_codes(sorted(PROBLEMS), "Which problem. One that you do not know means what `status` says."),
         request_id={**_TEXT, "description": "Finds the request in the operator's log."},
     )

@@ -17,7 +17,10 @@ SIDE_PX = 380
 
 @dataclass(frozen=True)
 class PhotoPage:
-    """All that templates/clinician/photo.html may see: one photo with everything about it."""
+    """All that templates/clinician/photo.html may see: one photo with everything about it.
+
+    Where it cannot be judged, its numbers stay folded until their reader asks for them: `numbers_open`.
+    """
 
     number: int
     name: str
@@ -35,6 +38,8 @@ class PhotoPage:
     urgent: str
     points: tuple[Point, ...]
     level: str
+    cannot_judge: bool
+    numbers_open: bool
     remarks: tuple[str, ...]
     source: str
     source_said: bool
@@ -69,6 +74,8 @@ def page(item: Item, asked: MultiDict) -> PhotoPage:
         urgent=percent(prediction.urgent_risk),
         points=case_rows.points_of(case),
         level=case_rows.level_of(case),
+        cannot_judge=case.cannot_be_judged,
+        numbers_open="draw" in asked,
         remarks=case_rows.remarks_of(case),
         source=str(wording.SOURCES[prediction.source]),
         source_said=bool(case.said_source),

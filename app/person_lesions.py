@@ -9,10 +9,11 @@ from flask_babel import format_decimal, format_percent, gettext
 from flask_wtf.csrf import generate_csrf
 
 from app import case_rows, cases, wording
-from app.case_rows import Item
+from app.case_rows import Choice, Item
 from app.results import percent
 from model_store.classes import CODES
 from model_store.errors import ModelStoreError
+from model_store.prediction import SOURCES
 from model_store.ugly_duckling import MIN_LESIONS, strangeness
 
 
@@ -25,7 +26,10 @@ class TooFewLesions(ModelStoreError):
 
 @dataclass(frozen=True)
 class PersonLesion:
-    """One lesion among a person's: how far it lies from the others, as text and as length of a bar in percent."""
+    """One lesion among a person's: how far it lies from the others, as text and as length of a bar in percent.
+
+    `cannot_judge` where its probabilities are no answer; its likeness to the others may still be one.
+    """
 
     name: str
     source: str
@@ -36,6 +40,7 @@ class PersonLesion:
     melanoma_rank: int
     malignancy: str
     level: str
+    cannot_judge: bool
 
 
 @dataclass(frozen=True)
@@ -70,11 +75,13 @@ class Measurement:
 class PersonPage:
     """All that templates/clinician/person.html may see: the lesions, the least like the others first.
 
-    `mixed` where they were photographed in different ways. The distance then tells two cameras apart as much as two
-    lesions, and nobody has measured it: no lesion is pointed out, and the most likely melanoma comes first.
+    `mixed` where they were photographed in different ways, or the model took them for such. The distance then tells two
+    cameras apart as much as two lesions, and nobody has measured it: no lesion is pointed out, and the most likely
+    melanoma comes first. `sources` are what their reader may then say of all of them; empty where all was said already.
     """
 
     mixed: bool
+    sources: tuple[Choice, ...]
     lesions: tuple[PersonLesion, ...]
     not_compared: tuple[NotCompared, ...]
     carried: tuple[Carried, ...]
@@ -90,7 +97,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
     Raises:
         TooFewLesions: fewer than three can be judged.
     """
-    items = [item for item in marked if not item.case.cannot_be_judged]
+    items = [item for item in marked if not item.case.cannot_be_compared]
     if len(items) < MIN_LESIONS:
         raise TooFewLesions()
     features = np.stack([item.case.features for item in items])
@@ -109,23 +116,25 @@ def page(marked: Sequence[Item]) -> PersonPage:
             melanoma_rank=by_melanoma.index(index) + 1,
             malignancy=percent(items[index].case.prediction.malignancy),
             level=case_rows.level_of(items[index].case),
+            cannot_judge=items[index].case.cannot_be_judged,
         )
         for index in (by_melanoma if mixed else np.argsort(-strange, kind="stable"))
     ]
+    guessed = any(not item.case.said_source for item in items)
     measured = current_app.extensions["classifier"].bundle.report.get("ugly_duckling", {"lesions": []})
     sealed = [cases.seal(item.case, item.detail) for item in marked]
-    details = cases.for_one_form(one.detail for one in sealed)
     known = [one for one in measured["lesions"] if one["by_distance"]]
     return PersonPage(
         mixed=mixed,
+        sources=tuple(Choice(code, str(wording.ALL_TAKEN[code])) for code in SOURCES) if mixed and guessed else (),
         lesions=tuple(lesions),
         not_compared=tuple(
             NotCompared(_name(item), _photo_url(item), case_rows.level_of(item.case))
             for item in marked
-            if item.case.cannot_be_judged
+            if item.case.cannot_be_compared
         ),
         carried=tuple(
-            Carried(item.number, one.case, detail) for item, one, detail in zip(marked, sealed, details, strict=True)
+            Carried(item.number, one.case, one.detail) for item, one in zip(marked, sealed, strict=True)
         ),
         measurements=tuple(
             Measurement(

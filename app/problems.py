@@ -114,6 +114,11 @@ PROBLEMS = {
         _l("The ZIP archive is damaged, protected by a password, or packed in an unusual way."),
         _l("Pack the photos into a new ZIP archive without a password, or send them without one."),
     ),
+    "packed_otherwise": Problem(
+        422, _l("The file cannot be unpacked from its archive"),
+        _l("The file in the ZIP archive is protected by a password, or packed by a method that this site does not know."),
+        _l("Pack the photos into a new ZIP archive without a password, or send them without one."),
+    ),
     "empty_archive": Problem(
         422, _l("The archive holds no photo"),
         _l("The ZIP archive is empty, or has folders alone."),

@@ -360,6 +360,16 @@ def shown_score(prediction: Prediction, calibration: Calibration, bundle: Bundle
     return value if _scored(bundle, prediction.source, value).get("n", 0) >= MIN_PHOTOS else None
 
 
+def score_on_test(prediction: Prediction, calibration: Calibration, bundle: Bundle) -> dict | None:
+    """What the score is worth, for programs: how many test photos had it, and how many of them were malignant.
+
+    None where `shown_score` has none, and where none of them was: so few photos prove no absence.
+    """
+    value = shown_score(prediction, calibration, bundle)
+    scored = {} if value is None else _scored(bundle, prediction.source, value)
+    return {"photos": scored["n"], "malignant": scored["malignant"]} if scored.get("malignant") else None
+
+
 def _scored(bundle: Bundle, source: str, score: int) -> dict:
     """What the bundle's evaluation counted of a source's test photos with a score; empty where it counted none."""
     return measured(bundle, source).get("by_score", {}).get(str(score), {})
@@ -372,15 +382,15 @@ def _score(read: Judged) -> Score | None:
         return None
     lowest = min(read.calibration.operating_point(name).threshold for name in ADVICE_POINTS)
     begin = malignancy_score(lowest, read.calibration)
-    scored = _scored(read.bundle, read.prediction.source, value)
-    if not scored["malignant"]:  # no more than that there were few photos
+    scored = score_on_test(read.prediction, read.calibration, read.bundle)
+    if not scored:  # no more than that there were few photos
         return Score(value, begin, "")
     return Score(
         value,
         begin,
         gettext(
             "Of %(n)s test photos with this score, %(cancer)s were skin cancer or could become it.",
-            n=format_decimal(scored["n"]),
+            n=format_decimal(scored["photos"]),
             cancer=format_decimal(scored["malignant"]),
         ),
     )

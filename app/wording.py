@@ -220,6 +220,27 @@ SOURCE_IS_WRONG = {
 }
 
 
+# The button of a clinician who knows it of all photos that are compared.
+ALL_TAKEN = {
+    "phone": _l("All were taken with a phone or camera"),
+    "dermoscopy": _l("All were taken through a dermatoscope"),
+}
+# Where nobody said it and the model is not sure, to a clinician, whose table rests on what the model takes the photo for.
+SOURCE_UNSURE = _l(
+    "The model is not sure how the photo was taken. Choose it above the table, and send the photo again."
+)
+SOURCE_DECIDES = {
+    "phone": _l(
+        "The model is not sure how the photo was taken. If it was with a phone or camera, the advice is: %(level)s. "
+        "Choose it above the table, and send the photo again."
+    ),
+    "dermoscopy": _l(
+        "The model is not sure how the photo was taken. If it was through a dermatoscope, the advice is: %(level)s. "
+        "Choose it above the table, and send the photo again."
+    ),
+}
+
+
 # The clinicians' table: how its rows are ordered, and which are shown.
 ORDERS = {
     "number": _l("As sent"),

@@ -53,6 +53,7 @@ async function take(files) {
 async function takeArchive(file) {
   const reasons = {
     damaged_archive: text.textArchive,
+    packed_otherwise: text.textPackedOtherwise,
     empty_archive: text.textEmptyArchive,
     archive_too_large: text.textArchiveTooLarge,
     damaged_image: text.textDamaged,
@@ -199,13 +200,7 @@ function fail(name, reason, code, photo = null) {
   const label = document.createElement("strong");
   label.textContent = name;
   item.append(label, `: ${reason} `);
-  const carried = [...casesForm.elements].filter((field) => field.name === "failed").length;
-  if (carried < Number(text.limit)) { // the site takes no more of them back, and refuses a form of too many parts
-    const kept = document.createElement("input");
-    Object.assign(kept, { type: "hidden", name: "failed", value: `${code} ${name}` });
-    kept.setAttribute("form", "cases");
-    item.append(kept);
-  }
+  item.dataset.failed = `${code} ${name.replaceAll("\n", " ")}`;
   if (photo) {
     const again = document.createElement("button");
     again.type = "button";
@@ -213,6 +208,7 @@ function fail(name, reason, code, photo = null) {
     again.textContent = text.textRetry;
     again.addEventListener("click", () => {
       item.remove();
+      carryFailures();
       failures.hidden = !failures.querySelector("li");
       const { source, ownFirst, marked } = photo;
       enqueue(photo.name, photo.blob, { source, ownFirst, marked });
@@ -221,6 +217,13 @@ function fail(name, reason, code, photo = null) {
     item.append(again);
   }
   failures.querySelector("ul").append(item);
+  carryFailures();
+}
+
+// All in one field, a line each: an archive may hold hundreds, and a form may not have as many fields.
+function carryFailures() {
+  const lines = [...failures.querySelectorAll("li")].map((item) => item.dataset.failed);
+  casesForm.elements.failed.value = lines.join("\n");
 }
 
 const ORDERS = {
@@ -362,7 +365,7 @@ function attachAll() {
 
 for (const link of document.querySelectorAll(".languages a")) {
   link.addEventListener("click", (event) => {
-    if (!rows.children.length) return;
+    if (!rows.children.length && !failures.querySelector("li")) return;
     event.preventDefault();
     attachAll();
     const table = new URL(casesForm.action);

@@ -7,6 +7,7 @@ const END = 0x06054b50; // of the archive (4.3.16)
 const END_BYTES = 22;
 const LONGEST_COMMENT = 65535;
 const MAX_UNPACKED_BYTES = 500e6;
+const LOCKED_FLAGS = 0x61; // protected by a password, a patch for another file, strongly encrypted (4.4.4)
 const UTF8_FLAG = 0x800; // the name's encoding (4.4.4, bit 11)
 const UNIX_SYSTEMS = [3, 19]; // of the version made by (4.4.2): Unix and macOS
 
@@ -49,7 +50,7 @@ async function openArchive(file) {
     const last = name.split("/").pop();
     if (!last || last.startsWith(".") || name.startsWith("__MACOSX/") || /^thumbs\.db$/i.test(last)) continue;
     unpacked += size;
-    if (flags & 1 || ![0, 8].includes(method)) found.push({ name: last, code: "damaged_archive" });
+    if (flags & LOCKED_FLAGS || ![0, 8].includes(method)) found.push({ name: last, code: "packed_otherwise" });
     else if (unpacked > MAX_UNPACKED_BYTES) found.push({ name: last, code: "archive_too_large" });
     else found.push({ name: last, ...await unpack(file, place, packedSize, size, method) });
   }

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from app.advice import Advice, Level
 from app.case_rows import Item
+from app.cases import Case
 from app.exports.tables import NOTICE
 from app.wording import of_advice
 from model_store.bundle import Bundle
@@ -137,14 +138,14 @@ def _observation(item: Item, code: str, value: dict, device_url: str, issued: st
         "code": {"text": code},
         "issued": issued,
         "device": {"reference": device_url},
-        "note": [{"text": f"{NOTICE} {_photo(item)} {_remarks(item.case.advice)}"}],
+        "note": [{"text": f"{NOTICE} {_photo(item)} {_remarks(item.case)}"}],
     } | (_NO_VALUE if item.case.cannot_be_judged else value)
 
 
 def _report(item: Item, results: Sequence[str], issued: str) -> dict:
     """The report in words alone: a coded conclusion would stand in a record as if the photo had shown it."""
     advice, calibration = item.case.advice, item.case.calibration
-    told = [NOTICE, _photo(item), _advised(advice), _remarks(advice)]
+    told = [NOTICE, _photo(item), _advised(advice), _remarks(item.case)]
     if advice.level is not Level.CANNOT_JUDGE:
         in_set = ", ".join(item.case.prediction.prediction_set) or "empty"
         told.append(f"Prediction set at {calibration.set_coverage:.0%} coverage: {in_set}.")
@@ -179,8 +180,10 @@ def _advised(advice: Advice) -> str:
     return f"Advice: {advice.level.value}. {said}"
 
 
-def _remarks(advice: Advice) -> str:
-    return f"Remarks: {' '.join(advice.reasons) or 'none'}."
+def _remarks(case: Case) -> str:
+    """The codes of the advice's reasons, and whether it rests on a guess of how the photo was taken."""
+    codes = (*case.advice.reasons, *([] if case.source_is_sure else ["source_unsure"]))
+    return f"Remarks: {' '.join(codes) or 'none'}."
 
 
 def _concept(lesion_class: LesionClass) -> dict:
@@ -191,4 +194,7 @@ def _concept(lesion_class: LesionClass) -> dict:
 
 
 def _share(probability: float) -> dict:
-    return {"value": round(100 * float(probability), 2), "unit": "%", "system": UCUM, "code": "%"}
+    """A share in percent, to a hundredth; one that is less than that is not written as none."""
+    percent = round(100 * float(probability), 2)
+    value = {"value": percent} if percent else {"value": 0.01, "comparator": "<"}
+    return {**value, "unit": "%", "system": UCUM, "code": "%"}

@@ -108,4 +108,5 @@ def _codes(one: case_rows.Diagnosis) -> str:
 
 
 def _point(point: case_rows.Point) -> str:
-    return f"{point.name}: {gettext('reached') if point.reached else gettext('not reached')}"
+    state = gettext("reached") if point.reached else gettext("not reached")  # no text is found inside an f-string
+    return f"{point.name}: {state}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from app.case_rows import Item, actual
-from app.results import shown_score
+from app.results import score_on_test, shown_score
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES
 
@@ -50,12 +50,14 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "name": case.name,
         "source": prediction.source,
         "source_said_by_sender": bool(case.said_source),
+        "source_is_sure": case.source_is_sure,  # else the advice may be another one if it was taken otherwise
         "ranking": [CODES[index] for index in prediction.ranking],
         "probabilities": dict(zip(CODES, map(float, prediction.probabilities), strict=True)),
         "prediction_set": list(prediction.prediction_set),
         "prediction_set_coverage": case.calibration.set_coverage,
         "risks": {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk},
         "malignancy_score": shown_score(prediction, case.calibration, bundle),
+        "malignancy_score_on_test": score_on_test(prediction, case.calibration, bundle),
         "operating_points": [
             {
                 "name": point.name,
@@ -68,7 +70,7 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "out_of_distribution": {"score": prediction.ood_score, "flag": prediction.out_of_distribution},
         "quality": {"severe": list(case.severe), "mild": list(case.mild)},
         "advice": case.advice.as_json(),
-        "cannot_be_judged": case.cannot_be_judged,  # then the probabilities say nothing of the spot
+        "cannot_be_judged": case.cannot_be_judged,  # then the probabilities are no answer
         "own_diagnosis": item.own or None,
         "actual_diagnosis": actual(case.name) or None,
     }

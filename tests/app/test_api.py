@@ -14,6 +14,8 @@ from werkzeug.datastructures import FileStorage
 from werkzeug.test import encode_multipart
 
 from app import api
+from app.advice import Level
+from app.problems import PROBLEMS
 from model_store.classes import CODES
 from tests.app.conftest import STRANGE, URGENT, WATCH, WATCH_UNLESS_PHONE, encode, send
 
@@ -57,7 +59,7 @@ def test_one_photo_gets_a_preliminary_answer_marked_as_made_by_artificial_intell
     assert answer.status_code == 200
     schema(client, "Answer").validate(answer.json)
     assert (answer.json["schema_version"], answer.json["status"], answer.json["ai_generated"]) == (
-        "1.0", "preliminary", True,
+        "1.1", "preliminary", True,
     )  # fmt: skip
     assert (answer.json["model"]["name"], answer.json["model"]["version"]) == ("tiny", "1.0.0")
     assert answer.json["advice"]["level"] == "urgent"
@@ -227,12 +229,30 @@ def test_who_validates_by_the_description_gets_past_a_later_version_s_fields(mak
     ranking = answer["prediction"]["ranking"]
     later = [content, *content["answers"], answer, answer["model"], answer["prediction"], ranking[0]]
     for place in later:
-        place["field_of_1_1"] = 1
-    content["schema_version"] = answer["schema_version"] = "1.1"
+        place["field_of_1_99"] = 1
+    content["schema_version"] = answer["schema_version"] = "1.99"
     published.validate(content)
     assert not schema(client, "Answers").is_valid(content)
     for breaking in ("2.0", "1.0.1", "11.0", "1"):
         assert not published.is_valid({**content, "schema_version": breaking})
+
+
+def test_a_client_made_from_the_description_gets_past_a_later_version_s_codes(make_app, photo):
+    client = make_app(answering=URGENT).test_client()
+    document = client.get("/api/v1/openapi.json").json
+    published = Draft202012Validator({**document, "$ref": "#/components/schemas/Answers"})
+    content = post(client, photo, b"no photo", path="/api/v1/answers").json
+    answer, problem = content["answers"][0]["answer"], content["answers"][1]["problem"]
+    answer["source"] = answer["advice"]["level"] = answer["advice"]["if_a_spot"] = problem["code"] = "of_1_99"
+    answer["advice"]["reasons"] = ["of_1_99"]
+    answer["quality"]["findings"] = [{"code": "of_1_99", "mild": True, "text": "later"}]
+    published.validate(content)
+    # What a client meets is still told, and the page tells it too.
+    schemas = document["components"]["schemas"]
+    assert set(schemas["Problem"]["properties"]["code"]["x-extensible-enum"]) == set(PROBLEMS)
+    level = schemas["Answer"]["properties"]["advice"]["properties"]["level"]
+    assert level["x-extensible-enum"] == [one.value for one in Level]
+    assert "one of urgent, soon, watch, cannot_judge, or a later one" in client.get("/api/v1/").text
 
 
 def test_the_description_can_be_read_as_a_page_without_any_script(client):

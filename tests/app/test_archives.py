@@ -155,10 +155,22 @@ def test_a_cut_off_archive_is_damaged(cut):
         list(photos(data[:cut], Budget(MEGABYTE, LARGEST_MB)))
 
 
-def test_an_encrypted_entry_is_told_apart():
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_an_entry_packed_by_another_method_is_told_apart_and_the_others_are_read(method):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.jpg", b"one", compress_type=method)
+        archive.writestr("b.jpg", b"two")
+    (_, refused), (_, content) = photos(buffer.getvalue(), Budget(MEGABYTE, LARGEST_MB))
+    assert refused.code == "packed_otherwise"
+    assert content == b"two"
+
+
+@pytest.mark.parametrize("flag", [0x1, 0x20, 0x40])
+def test_an_encrypted_entry_is_told_apart(flag):
     data = bytearray(packed({"a.jpg": b"one"}))
-    data[data.rindex(b"PK\x01\x02") + 8] |= 1
-    data[6] |= 1
+    data[data.rindex(b"PK\x01\x02") + 8] |= flag
+    data[6] |= flag
     ((_, content),) = photos(bytes(data), Budget(MEGABYTE, LARGEST_MB))
     assert isinstance(content, PhotoError)
-    assert content.code == "damaged_archive"
+    assert content.code == "packed_otherwise"

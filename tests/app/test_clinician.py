@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from app import cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence, wording
+from app import archives, cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence, wording
 from app.advice import Level
 from app.case_rows import Item
 from app.exports import pdf, tables
@@ -30,6 +30,7 @@ from tests.app.conftest import (
     STRANGE_URGENT,
     URGENT,
     WATCH,
+    WATCH_UNLESS_PHONE,
     SteadyEngine,
     encode,
     evidence_of,
@@ -83,6 +84,12 @@ def fields_of(page: str, name: str) -> list[str]:
     return re.findall(rf'name="{name}" form="cases" value="([^"]*)"', page)
 
 
+def failed_of(page: str) -> str:
+    """What the table's form carries of the files without an answer."""
+    (value,) = re.findall(r'name="failed" value="([^"]*)"', page)
+    return value.replace("&#10;", "\n")
+
+
 def post(client, path: str, *pairs: tuple[str, str]):
     return client.post(path, data=MultiDict([("csrf_token", token(client)), *pairs]))
 
@@ -90,7 +97,7 @@ def post(client, path: str, *pairs: tuple[str, str]):
 def series(client, files, **fields) -> list[tuple[str, str]]:
     """Send photos, and give the fields that the answer's form carries."""
     page = send_files(client, files, **fields).text
-    return [(name, value) for name in ("number", "case", "detail", "failed") for value in fields_of(page, name)]
+    return [(name, value) for name in ("number", "case", "detail") for value in fields_of(page, name)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -121,11 +128,7 @@ def test_files_without_an_answer_are_listed_with_their_reason_and_never_dropped(
     assert "letter.txt : This file is not a photo we can read" in listed
     assert "empty.jpg : The file is empty" in listed
     assert "Files without an answer: 2." in text_of(page)
-    again = post(
-        make_client(),
-        f"{URL}/table",
-        *[("failed", text) for text in re.findall(r'name="failed" value="([^"]*)"', page)],
-    )
+    again = post(make_client(), f"{URL}/table", ("failed", failed_of(page)))
     assert "letter.txt" in again.text
 
 
@@ -145,7 +148,7 @@ def test_photos_that_a_form_has_no_time_left_for_are_listed(make_client, photos,
 def test_a_form_whose_photos_have_no_answer_by_our_fault_is_counted_as_failed_once(make_app, photos):
     client = make_app(engine=FailingEngine(EngineError("engine_failed"))).test_client()
     page = send_files(client, {**photos, "letter.txt": b"Dear doctor"}).text
-    failed = [("failed", text) for text in re.findall(r'name="failed" value="([^"]*)"', page)]
+    failed = [("failed", failed_of(page))]
     assert post(client, f"{URL}/table", *failed).status_code == 200  # the same table again is no new failure
     seen = samples(client)
     assert seen["skin_requests_total{outcome=engine_failed,view=clinician.results}"] == 1
@@ -259,9 +262,9 @@ def test_all_archives_of_a_form_share_one_budget_and_each_that_passes_it_is_told
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for number in range(4):
             archive.writestr(f"{number}.txt", content)
-    archives = dict.fromkeys(("first.zip", "second.zip", "third.zip"), buffer.getvalue())
-    page = send_files(client, {**archives, "a.jpg": photos["ISIC_0.jpg"]}).text
-    listed = re.findall(r"<li><strong>([^<]+)</strong>: ([^<]+)<", page)
+    sent = dict.fromkeys(("first.zip", "second.zip", "third.zip"), buffer.getvalue())
+    page = send_files(client, {**sent, "a.jpg": photos["ISIC_0.jpg"]}).text
+    listed = re.findall(r"<li[^>]*><strong>([^<]+)</strong>: ([^<]+)<", page)
     assert [name for name, _ in listed] == ["0.txt", "1.txt", "2.txt", "3.txt", "second.zip", "third.zip"]
     assert {reason for name, reason in listed if name.endswith("zip")} == {"The archive holds too much"}
     assert "1. a.jpg" in text_of(page)
@@ -415,26 +418,29 @@ def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photo
     many = [(name, value) for name, value in carried if name in ("case", "number")] * 25
     pictures = "\n".join([details[0], "", *24 * details])
     form = MultiDict([("csrf_token", token(client)), *many, *[("own", "NV"), ("marked", "1")] * 50])
-    form.setlist("failed", ["damaged_image x.jpg"] * 50)
+    form.add("failed", "\r\n".join(["damaged_image x.jpg"] * clinician.MOST_FAILED))
     form.add("pictures", FileStorage(io.BytesIO(pictures.encode()), "pictures"))
     boundary, body = encode_multipart(form)
     page = client.post("/kk/clinician/table", data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert page.status_code == 200
     assert page.text.count('<img src="data:image/jpeg') == 49
+    assert page.text.count("<strong>x.jpg</strong>") == clinician.MOST_FAILED
     form.setlist("pictures", [FileStorage(io.BytesIO(b"\xff" + 49 * b"\n"), "pictures")])
     boundary, body = encode_multipart(form)
     answer = client.post("/kk/clinician/table", data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert answer.status_code == 400
 
 
-def test_a_form_carries_no_more_files_without_an_answer_than_are_taken_back(make_client):
+def test_no_file_without_an_answer_is_dropped_however_many_an_archive_holds(make_client):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        for number in range(clinician.LIMIT + 10):
+        for number in range(archives.MAX_ENTRIES):
             archive.writestr(f"{number}.txt", f"letter {number}")
-    page = send_files(make_client(), {"letters.zip": buffer.getvalue()}).text
-    assert page.count("<li><strong>") == clinician.LIMIT + 10
-    assert page.count('name="failed"') == clinician.LIMIT
+    client = make_client()
+    page = send_files(client, {"letters.zip": buffer.getvalue()}).text
+    again = post(client, "/kk/clinician", ("failed", failed_of(page))).text
+    exported = json.loads(post(client, f"{URL}/export/json", ("failed", failed_of(again))).text)["failures"]
+    assert page.count("<li data-failed=") == again.count("<li data-failed=") == len(exported) == archives.MAX_ENTRIES
 
 
 def test_a_form_carries_no_more_pictures_than_it_may_hold(tiny_client, photos, monkeypatch):
@@ -444,10 +450,31 @@ def test_a_form_carries_no_more_pictures_than_it_may_hold(tiny_client, photos, m
     again = post(client, f"{URL}/table", *carried).text
     assert again.count('<img src="data:image/jpeg') == 4
     assert 1 < len([value for value in fields_of(again, "detail") if value]) < 4
-    marked = [("marked", number) for number in ("1", "2", "3", "4")]
-    person = post(client, f"{URL}/person", *carried, *marked).text
-    assert person.count("<img ") == 4
-    assert 1 < len(re.findall(r'name="detail" value="[^"]+"', person)) < 4
+
+
+def test_a_person_s_page_keeps_all_pictures_in_another_language(tiny_client, photos, monkeypatch):
+    client, names = tiny_client, list(photos)
+    carried = series(client, photos)
+    monkeypatch.setattr(cases, "MOST_DETAILS", 0)  # what one body of fields holds; the page sends its fields in parts
+    fifty = [
+        pair
+        for number in range(1, clinician.LIMIT + 1)
+        for pair in [
+            ("number", str(number)), ("marked", str(number)),
+            *[(name, value) for index in [number % len(names)]
+              for name in ("case", "detail") for value in [[v for n, v in carried if n == name][index]]],
+        ]
+    ]  # fmt: skip
+    sent = MultiDict([("csrf_token", token(client)), *fifty])
+    for language in ("en", "kk"):
+        boundary, body = encode_multipart(sent)
+        answer = client.post(
+            f"/{language}/clinician/person", data=body, content_type=f"multipart/form-data; boundary={boundary}"
+        )
+        assert answer.text.count("<img ") == clinician.LIMIT
+        form = re.search(r'<form id="lesions".*?</form>', answer.text, re.DOTALL).group()
+        assert 'enctype="multipart/form-data"' in form
+        sent = MultiDict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
 
 
 @pytest.mark.parametrize(
@@ -526,6 +553,79 @@ def test_photos_taken_in_different_ways_are_compared_without_pointing_one_out(ti
     alike = text_of(post(client, f"{URL}/person", *series(client, photos, source="phone"), *marked[1::2]).text)
     assert "Least like the others" in alike
     assert "none is pointed out" not in alike
+
+
+@pytest.mark.parametrize(("answering", "judged"), [(logits(BKL=6, NV=6), False), (URGENT, True)])
+def test_a_person_s_lesion_that_cannot_be_judged_is_compared_without_its_probabilities(
+    make_app, photos, answering, judged
+):
+    client = make_app(rate_limit="").test_client()
+    carried = series(client, photos, source="dermoscopy")
+    with client.application.test_request_context("/"):
+        items = [cases.unseal(value) for name, value in carried if name == "case"]
+        sealed = [cases.seal(dataclasses.replace(one, evidence=evidence_of(answering)), None).case for one in items]
+    marked = [pair for n, one in enumerate(sealed, 1) for pair in (("number", n), ("marked", n), ("case", one))]
+    page = text_of(post(client, f"{URL}/person", *marked).text)
+    assert "Least like the others, among 4 lesions" in page
+    assert page.count("rank by melanoma") == (4 if judged else 0)
+    assert page.count("This photo cannot be judged.") == (0 if judged else 4)
+
+
+def test_who_knows_how_a_person_s_photos_were_taken_says_it_where_the_model_told_them_apart(make_client, photos):
+    client = make_client()
+    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
+    with client.application.test_request_context("/"):
+        case = cases.unseal(carried["case"])
+        told_apart = [
+            dataclasses.replace(case, evidence=evidence_of(URGENT, source), features=features)
+            for source, features in zip(("phone", "phone", "dermoscopy"), np.eye(3, dtype=np.float16), strict=True)
+        ]
+        sealed = [cases.seal(one, None).case for one in told_apart]
+    fields = [
+        pair
+        for number, one in enumerate(sealed, start=1)
+        for pair in (("case", one), ("number", str(number)), ("marked", str(number)))
+    ]
+    page = post(client, f"{URL}/person", *fields).text
+    assert "none is pointed out here" in page
+    assert re.findall(r'name="source" value="(\w+)"', page) == ["dermoscopy", "phone"]
+    said = post(client, f"{URL}/person", *fields, ("source", "phone")).text
+    assert "Least like the others" in said
+    assert text_of(said).count("With a phone or camera") == 3
+    kept = re.findall(r'name="case" value="([^"]+)"', said)
+    with client.application.test_request_context("/"):
+        assert {cases.unseal(one).said_source for one in kept} == {"phone"}
+
+
+@pytest.mark.parametrize(
+    ("answering", "remark"),
+    [
+        (WATCH, "not sure how the photo was taken. Choose it"),
+        (WATCH_UNLESS_PHONE, "If it was with a phone or camera, the advice is: Urgent."),
+    ],
+)
+def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_on_it(
+    make_client, photos, answering, remark
+):
+    client = make_client(answering=answering)
+    number, (_, sealed), *_ = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    with client.application.test_request_context("/"):
+        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering))
+        certain = dataclasses.replace(case.evidence, source_is_sure=True)
+        unsure, sure, said = (
+            ("case", cases.seal(one, None).case)
+            for one in (case, dataclasses.replace(case, evidence=certain), case.judged_as("dermoscopy"))
+        )
+    page = post(client, URL, number, unsure).text
+    assert remark in text_of(page)
+    assert 'data-flags="remarks' in page
+    assert "not sure how" in " ".join(pdf_text(post(client, f"{URL}/export/pdf", number, unsure).data).split())
+    assert json.loads(post(client, f"{URL}/export/json", number, unsure).text)["photos"][0]["source_is_sure"] is False
+    assert "Remarks: source_unsure." in post(client, f"{URL}/export/fhir", number, unsure).text
+    hidden = text_of(post(client, URL, number, unsure, ("own_first", "1")).text)
+    assert "not sure how the photo was taken. Choose it" not in hidden
+    for known in (sure, said):
+        assert "not sure how" not in post(client, URL, number, known).text
 
 
 def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, photos):
@@ -790,7 +890,7 @@ def test_the_json_holds_everything_and_the_failures(make_client, photos):
 
 def test_the_fhir_file_passes_the_published_schema_and_says_preliminary_and_by_machine(make_client, photos):
     client = make_client()
-    text = post(client, f"{URL}/export/fhir", *series(client, photos)).text
+    text = post(client, f"{URL}/export/fhir", *series(client, photos, source="dermoscopy")).text
     assert FhirR4Bundle(json.loads(text), strict=True).as_json() == json.loads(text)  # R4 itself, version 4.0.1
     bundle = FhirBundle.model_validate_json(text)  # a little later, and stricter about the forms of dates and codes
     kinds = [entry.resource.get_resource_type() for entry in bundle.entry]
@@ -874,18 +974,60 @@ def test_a_photo_that_the_model_is_not_sure_of_calms_no_clinician_either(make_cl
     carried = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
     page = post(client, f"{URL}/table", *carried).text
     assert remark in page
-    assert str(wording.LEVELS[Level.CANNOT_JUDGE].word) in page
+    assert "This photo cannot be judged." in page
     assert str(wording.LEVELS[Level.WATCH].word) not in page
     assert remark in pdf_text(post(client, f"{URL}/export/pdf", *carried).data)
-    told = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"][0]["advice"]
+    assert '<details class="no-answer">' in page
+    (photo,) = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    assert photo["cannot_be_judged"]
+    told = photo["advice"]
     assert told == {"level": "cannot_judge", "reasons": ["unsure"], "if_a_spot": None}
     content = json.loads(post(client, f"{URL}/export/fhir", *carried).text)
     assert FhirR4Bundle(content, strict=True).as_json() == content
     (report,) = [e["resource"] for e in content["entry"] if e["resource"]["resourceType"] == "DiagnosticReport"]
     assert "Advice: cannot_judge. This photo cannot be judged" in report["conclusion"]
-    assert "Remarks: unsure." in report["conclusion"]
+    assert "Remarks: unsure source_unsure." in report["conclusion"]
+    assert "Prediction set" not in report["conclusion"]
+    assert all("component" not in entry["resource"] for entry in content["entry"])
     hidden = post(client, f"{URL}/table", *carried, ("own_first", "1")).text
     assert remark not in hidden  # it would tell that no threshold is reached
+
+
+def test_the_numbers_of_a_photo_that_cannot_be_judged_are_folded_away_and_compared_with_nothing(make_client, photos):
+    client = make_client(answering=STRANGE_URGENT)
+    carried = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    table = post(client, f"{URL}/table", *carried, ("own", "NV")).text
+    opened = post(client, f"{URL}/open", *carried).text
+    for page in (table, opened):
+        before, numbers = page.split('<details class="no-answer">')
+        numbers, after = numbers.rsplit("</details>", 1)
+        assert "not to be read as an answer" in text_of(numbers)
+        for shown in (text_of(before[before.index("<h1") :]), text_of(after)):
+            assert not re.search(r"\d%|ICD-10|not reached|Prediction set: MEL|Where the model looked", shown), shown
+        assert "ICD-10" in numbers
+        assert "If it shows a spot on skin" in before
+    assert 'data-told="cannot_judge NV -"' in table
+    assert "Your diagnosis: Mole" in text_of(table)
+    assert "the model's first" not in text_of(table)
+    assert 'data-flags="urgent soon remarks"' in table
+    assert "Photos that cannot be judged: 1. They are left out" in text_of(table)
+    said = text_of(post(client, f"{URL}/summary", ("told", "cannot_judge NV NV"), ("told", "NV NV NV")).text)
+    assert "Photos that cannot be judged: 1." in said
+    assert "Your diagnosis and the model's first are the same: 1 of 1." in said
+    assert "The actual diagnosis and yours are the same: 2 of 2." in said
+    drawn = post(client, f"{URL}/open", *carried, ("class", "NV"), ("draw", "1")).text
+    assert '<details class="no-answer" open>' in drawn
+
+
+def test_a_probability_too_small_for_its_digits_is_no_zero_in_a_record(make_client, photos):
+    client = make_client(answering=logits(MEL=25))
+    content = json.loads(post(client, f"{URL}/export/fhir", *series(client, {"a.jpg": photos["ISIC_0.jpg"]})).text)
+    ranked = content["entry"][1]["resource"]["component"]
+    assert ranked[0]["valueQuantity"]["value"] > 99
+    for one in ranked[1:]:
+        assert one["valueQuantity"] == {
+            "value": 0.01, "comparator": "<", "unit": "%", "system": "http://unitsofmeasure.org", "code": "%",
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(("answering", "judged"), [(STRANGE_URGENT, False), (URGENT, True)])

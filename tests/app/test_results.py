@@ -280,10 +280,16 @@ def test_programs_get_a_score_only_where_the_page_shows_one(make_app, photo, n, 
     assert answer.json["prediction"]["malignancy_score"] == score
     file = post_form(client, f"{URL}/export/json", *series(client, {"a.jpg": photo}))
     assert json.loads(file.text)["photos"][0]["malignancy_score"] == score
+    worth = None if score is None else {"photos": n, "malignant": 9}
+    assert answer.json["prediction"]["malignancy_score_on_test"] == worth
+    assert json.loads(file.text)["photos"][0]["malignancy_score_on_test"] == worth
 
 
 def test_of_a_score_that_no_cancer_had_no_count_is_told(make_app, photo):
-    page = text_of(send(with_report(make_app, URGENT, {"dermoscopy": by_score(10, 99, 0)}), photo).text)
+    client = with_report(make_app, URGENT, {"dermoscopy": by_score(10, 99, 0)})
+    answer = ask_api(client, photo).json["prediction"]
+    assert (answer["malignancy_score"], answer["malignancy_score_on_test"]) == (10, None)
+    page = text_of(send(client, photo).text)
     assert "Malignancy score: 10 of 10" in page
     assert "test photos with this score" not in page
 

@@ -189,7 +189,7 @@ def test_every_file_of_every_archive_ends_as_a_row_or_among_the_failures(visit, 
     told = dict(line.strip().split(": ", 1) for line in window.page.locator("#failures li").all_inner_texts())
     assert {name: reason.lower() for name, reason in told.items()} == {
         "inner.zip": "this file is not a photo we can read",
-        "lzma.jpg": "the archive cannot be opened",
+        "lzma.jpg": "the file cannot be unpacked from its archive",
         "broken.jpg": "the photo is damaged",
         "empty.zip": "the archive holds no photo",
         "folders.zip": "the archive holds no photo",
