@@ -438,7 +438,7 @@ def test_no_file_without_an_answer_is_dropped_however_many_an_archive_holds(make
             archive.writestr(f"{number}.txt", f"letter {number}")
     client = make_client()
     page = send_files(client, {"letters.zip": buffer.getvalue()}).text
-    again = post(client, "/kk/clinician", ("failed", failed_of(page))).text
+    again = post(client, "/kk/clinician/table", ("failed", failed_of(page))).text
     exported = json.loads(post(client, f"{URL}/export/json", ("failed", failed_of(again))).text)["failures"]
     assert page.count("<li data-failed=") == again.count("<li data-failed=") == len(exported) == archives.MAX_ENTRIES
 
@@ -616,7 +616,7 @@ def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_o
             ("case", cases.seal(one, None).case)
             for one in (case, dataclasses.replace(case, evidence=certain), case.judged_as("dermoscopy"))
         )
-    page = post(client, URL, number, unsure).text
+    page = post(client, f"{URL}/table", number, unsure).text
     assert remark in text_of(page)
     assert 'data-flags="remarks' in page
     assert "not sure how" in " ".join(pdf_text(post(client, f"{URL}/export/pdf", number, unsure).data).split())
