@@ -168,12 +168,14 @@ def _introduction() -> str:
 
 def _code(read: Judged) -> str:
     prediction, bundle, alarm = read.prediction, read.bundle, read.advice.if_a_spot
+    is_for_a_doctor = read.text.within_days and read.advice.level is not Level.WATCH
+    what = f"if a spot: {alarm.value}" if alarm else "see a doctor"
     lines = [
         "AI estimate, not a diagnosis",
         datetime.date.today().isoformat(),
         f"{bundle.name} {bundle.version} {bundle.id[:12]}",
         " ".join(("advice", read.advice.level.value, *read.advice.reasons)),
-        *([f"if a spot: {alarm.value} within {read.text.within_days} days"] if alarm else []),
+        *([f"{what} within {read.text.within_days} days"] if is_for_a_doctor else []),
         f"source {prediction.source}",
     ]
     if read.has_diagnoses:

@@ -217,8 +217,9 @@ class HostUnknown(ModelStoreError):
 
 @dataclass(frozen=True)
 class ProblemPage:
-    """All that templates/problem.html may see. `request_id` finds the request in the log."""
+    """All that templates/problem.html may see. `request_id` finds the request in the log; scripts read the `code`."""
 
+    code: str
     title: str
     happened: str
     to_do: str
@@ -303,6 +304,7 @@ def _page(code: str, details: dict) -> ProblemPage:
     }
     way_on, url = _way_on(problem)
     return ProblemPage(
+        code,
         str(problem.title),
         str(problem.happened) % numbers,
         str(problem.to_do) % numbers,

@@ -25,6 +25,7 @@ class Region:
 SITES = {
     "scalp": Site(_l("Scalp")),
     "face": Site(_l("Face")),
+    "eyelid": Site(_l("Eyelid or eye"), hardly_seen=True),
     "ear": Site(_l("Ear")),
     "lip": Site(_l("Lip or mouth"), hardly_seen=True),
     "neck": Site(_l("Neck")),
@@ -45,7 +46,7 @@ SITES = {
 }
 
 REGIONS = (
-    Region(_l("Head and neck"), ("scalp", "face", "ear", "lip", "neck")),
+    Region(_l("Head and neck"), ("scalp", "face", "eyelid", "ear", "lip", "neck")),
     Region(_l("Trunk"), ("chest", "belly", "back", "genitals")),
     Region(_l("Arm"), ("upper_arm", "forearm", "hand", "palm", "fingernail")),
     Region(_l("Leg"), ("thigh", "lower_leg", "foot", "sole", "toenail")),

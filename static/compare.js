@@ -41,8 +41,9 @@ function ofSpot() {
 function dayInWords(date) {
   const day = new Date(date + "T12:00");
   const language = document.documentElement.lang;
-  // Chromium has no Kazakh names of months; in figures a day is written as in Russian.
-  return language === "kk" ? day.toLocaleDateString("ru") : day.toLocaleDateString(language, { dateStyle: "long" });
+  // Chromium has no Kazakh names of months; in figures a day is written as in Russian. On a phone a name would also push
+  // the year out of the list, and the year is what tells two Novembers apart.
+  return language === "en" ? day.toLocaleDateString("en-GB", { dateStyle: "medium" }) : day.toLocaleDateString("ru");
 }
 
 function showSpot() {
@@ -50,6 +51,7 @@ function showSpot() {
   for (const side of SIDES) fill(byId(side), entries);
   byId("after").selectedIndex = entries.length - 1;
   byId("only-one").hidden = entries.length !== 1;
+  byId("after").closest("figure").hidden = entries.length === 1; // beside itself it would read as a spot that does not change
   SIDES.forEach(showPhoto);
 }
 
@@ -68,11 +70,11 @@ for (const side of SIDES) byId(side).addEventListener("change", () => showPhoto(
 
 // What the visitor does
 
-// Runs one task after a button was used, and says how it went.
-async function attempt(task, done) {
+// Runs one task after a button was used, and says how it went: the text that the task names, if any.
+async function attempt(task) {
   say("");
   try {
-    if ((await task()) !== false) say(done);
+    say(await task());
   } catch (error) {
     say(error instanceof NotUsable ? error.message : "NotKept");
   }
@@ -96,28 +98,31 @@ byId("picture").addEventListener("change", () => {
 byId("add").addEventListener("submit", (event) => {
   event.preventDefault();
   attempt(async () => {
-    const spot = byId("name").value.trim();
-    const picture = await redraw(byId("picture").files[0], "NotAPhoto");
-    await spots.add({ spot, date: byId("date").value, picture });
-    byId("picture").value = "";
+    // Read at once: meanwhile the visitor may go on to the next photo, whose day would be taken for this one's.
+    const [file, spot, date] = [byId("picture").files[0], byId("name").value.trim(), byId("date").value];
+    await spots.add({ spot, date, picture: await redraw(file, "NotAPhoto") });
+    if (byId("picture").files[0] === file) byId("picture").value = "";
     await refresh(spot);
-  }, "Kept");
+    return "Kept";
+  });
 });
 
 for (const button of page.querySelectorAll("[data-delete]")) {
   button.addEventListener("click", () => attempt(async () => {
-    if (!window.confirm(page.dataset.textDeletePhoto)) return false;
+    if (!window.confirm(page.dataset.textDeletePhoto)) return null;
     const spot = byId("spot").value;
     await spots.remove(Number(byId(button.dataset.delete).value));
     await refresh(spot);
-  }, "Deleted"));
+    return "Deleted";
+  }));
 }
 
 byId("delete-all").addEventListener("click", () => attempt(async () => {
-  if (!window.confirm(page.dataset.textDeleteAll)) return false;
+  if (!window.confirm(page.dataset.textDeleteAll)) return null;
   await spots.removeAll();
   await refresh();
-}, "Deleted"));
+  return "Deleted";
+}));
 
 // The file of one's own
 
@@ -146,7 +151,7 @@ byId("save").addEventListener("click", () => attempt(async () => {
   link.download = `skin-photos-${spots.day(new Date())}.json`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
-}, ""));
+}));
 
 async function read(file) {
   try {
@@ -174,11 +179,13 @@ async function withoutDuplicates(added) {
 
 byId("load").addEventListener("change", () => attempt(async () => {
   const file = byId("load").files[0];
-  if (!file) return false;
+  if (!file) return null;
   byId("load").value = "";
-  const added = await read(file);
-  await spots.add(...(await withoutDuplicates(added)));
-  await refresh(added.at(-1)?.spot);
-}, "Loaded"));
+  const found = await read(file);
+  const added = await withoutDuplicates(found);
+  await spots.add(...added);
+  await refresh(found.at(-1)?.spot);
+  return added.length ? "Loaded" : "NothingNew";
+}));
 
-attempt(() => refresh(), "");
+attempt(() => refresh());

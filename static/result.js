@@ -3,15 +3,18 @@
 
 document.documentElement.classList.add("scripted");
 
-const printButton = document.getElementById("print"); // none on a page that explains a problem
-if (printButton) {
-  printButton.hidden = false;
-  printButton.addEventListener("click", () => window.print());
+function start() {
+  const printButton = document.getElementById("print"); // on the letter only
+  if (printButton) {
+    printButton.hidden = false;
+    printButton.addEventListener("click", () => window.print());
+  }
+  const keep = document.getElementById("keep"); // on the answer's page only
+  if (keep) startKeeping(keep);
 }
 
 // The photo stays in this browser only if the visitor asks for it.
-const keep = document.getElementById("keep"); // on the answer's page only
-if (keep) {
+function startKeeping(keep) {
   keep.hidden = false;
   const form = document.getElementById("keep-form");
   const date = document.getElementById("keep-date");
@@ -19,9 +22,9 @@ if (keep) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const state = document.getElementById("keep-state");
+    const said = { spot: document.getElementById("keep-name").value.trim(), date: date.value };
     try {
-      const picture = await spots.redraw(document.querySelector(".seen img"));
-      await spots.add({ spot: document.getElementById("keep-name").value.trim(), date: date.value, picture });
+      await spots.add({ ...said, picture: await spots.redraw(document.querySelector(".seen img")) });
       state.textContent = keep.dataset.textKept;
       form.hidden = true;
       state.focus(); // a button that is hidden loses the focus to nowhere
@@ -30,6 +33,29 @@ if (keep) {
     }
   });
 }
+
+// The same answer in another language, say, takes the place of this one. Were it a page after this one, "back" would lead
+// to an answer that the browser no longer has; and where the connection breaks, this one stays.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("[data-in-place]")) return;
+  event.preventDefault();
+  const address = event.submitter?.getAttribute("formaction") ?? form.action;
+  document.body.classList.add("waiting");
+  const reply = await fetch(address, { method: "POST", body: new FormData(form) }).catch(() => null);
+  const page = new DOMParser().parseFromString((await reply?.text().catch(() => "")) ?? "", "text/html");
+  document.body.classList.remove("waiting");
+  if (!page.querySelector("article.answer")) return window.alert(document.querySelector("[data-text-failed]").dataset.textFailed);
+  document.documentElement.lang = page.documentElement.lang;
+  document.title = page.title;
+  document.body.replaceWith(page.body);
+  history.replaceState(null, "", address);
+  window.scrollTo(0, 0);
+  document.querySelector("h1").focus({ preventScroll: true });
+  start();
+});
+
+start();
 
 // In a page that a script put in place, `autofocus` may not fire; where it does, it does so before the next frame.
 requestAnimationFrame(() => requestAnimationFrame(() => {

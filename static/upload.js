@@ -2,6 +2,7 @@
 "use strict";
 
 const MAX_SIDE_PX = 2048; // of what is sent; the model compares photos at far less
+const LATER_SIDE_PX = 1024; // after the connection broke: a quarter of the bytes gets through where all did not
 // Of the JPEG that is sent: a small square is not averaged down before the model sees it.
 const jpegQuality = (side) => (side > 1000 ? 0.92 : 0.98);
 const HANDLE_PX = 26; // how near to a corner a finger must be to take it
@@ -21,6 +22,7 @@ let file = null; // what the visitor chose
 let opening = null; // what `choose` is still about; a photo sent before that would be the file itself, place and all
 let picture = null; // the same, decoded; null where the browser cannot show it
 let square = null; // what will be sent: {x, y, side} in the picture's pixels
+let longestSide = MAX_SIDE_PX;
 
 document.documentElement.classList.add("scripted");
 
@@ -115,6 +117,17 @@ function draw() {
     pen.lineWidth = width;
     pen.strokeRect(x + line, y + line, side - 2 * line, side - 2 * line);
   }
+  // How large the spot should look: one that fills little of the square is easily missed by the model.
+  pen.setLineDash([4 * line, 4 * line]);
+  for (const [colour, offset] of [["#10191e", 0], ["#ffffff", 4 * line]]) {
+    pen.strokeStyle = colour;
+    pen.lineWidth = line;
+    pen.lineDashOffset = offset;
+    pen.beginPath();
+    pen.arc(x + side / 2, y + side / 2, side / 4, 0, 2 * Math.PI);
+    pen.stroke();
+  }
+  pen.setLineDash([]);
   pen.fillStyle = "#ffffff";
   const corner = Math.min(side / 5, 10 * line);
   for (const [left, top] of [[x, y], [x + side - corner, y], [x, y + side - corner], [x + side - corner, y + side - corner]]) {
@@ -235,7 +248,7 @@ for (const end of ["pointerup", "pointercancel"]) {
 // Sending
 
 function cut() {
-  const side = Math.round(Math.min(square.side, MAX_SIDE_PX));
+  const side = Math.round(Math.min(square.side, longestSide));
   const target = document.createElement("canvas");
   target.width = target.height = side;
   const pen = target.getContext("2d");
@@ -256,6 +269,11 @@ function busy(on) {
   progress.hidden = !on;
 }
 
+// What was chosen may be in no gallery, and what is left now would have to be photographed again.
+window.addEventListener("beforeunload", (event) => {
+  if (file) event.preventDefault();
+});
+
 function fail() {
   busy(false);
   say("Broken");
@@ -274,11 +292,13 @@ function tell(html) {
 
 function show(html) {
   history.pushState(null, "", form.action);
-  const answerPath = window.location.pathname;
   document.open(); // forgets every listener, so the one for the new page is set after it
   window.addEventListener("popstate", () => {
-    // The address before the answer's is that of a page no longer here; one that only gained a #place is not.
-    if (window.location.pathname !== answerPath) window.location.reload();
+    // An answer's address, in whatever language or with a #place, is that of what is still here.
+    if (!window.location.pathname.endsWith("/")) return;
+    const question = document.querySelector("[data-text-leave]")?.dataset.textLeave;
+    if (question && !window.confirm(question)) window.history.forward();
+    else window.location.reload(); // the address before the answer's is that of a page no longer here
   });
   document.write(html);
   document.close();
@@ -294,13 +314,16 @@ form.addEventListener("submit", async (event) => {
   busy(true);
   while (opening) await opening;
   if (!file) return busy(false); // it turned out to be none that can be sent, and that was said
-  say("Sending");
   const body = new FormData();
   body.append("csrf_token", form.elements.csrf_token.value);
   for (const name of ["source", "site"]) body.append(name, form.elements[name].value);
   // A browser that draws the photo but cannot encode it sends the file itself.
   body.append("photo", (picture && (await cut())) || file, "photo");
+  send(body);
+});
 
+function send(body, isSecondTime = false) {
+  say("Sending");
   const request = new XMLHttpRequest(); // fetch tells nothing about an upload's progress
   request.open("POST", form.action);
   request.setRequestHeader("Accept", "text/html");
@@ -314,9 +337,27 @@ form.addEventListener("submit", async (event) => {
   request.addEventListener("load", () => {
     const isPage = request.getResponseHeader("Content-Type")?.startsWith("text/html");
     if (!isPage) fail();
-    else if (request.status === 429 || request.status >= 500) tell(request.responseText);
+    else if (request.responseText.includes('data-problem="csrf_expired"')) {
+      if (isSecondTime) tell(request.responseText);
+      else sendWithNewToken(body);
+    } else if (request.status === 429 || request.status >= 500) tell(request.responseText);
     else show(request.responseText);
   });
-  request.addEventListener("error", fail);
+  request.addEventListener("error", () => {
+    longestSide = LATER_SIDE_PX;
+    fail();
+  });
   request.send(body);
-});
+}
+
+// The page was open for too long, or the browser was closed meanwhile and has lost the cookie.
+async function sendWithNewToken(body) {
+  try {
+    const page = new DOMParser().parseFromString(await (await fetch(window.location.href)).text(), "text/html");
+    form.elements.csrf_token.value = page.getElementById("upload").elements.csrf_token.value;
+  } catch {
+    return fail();
+  }
+  body.set("csrf_token", form.elements.csrf_token.value);
+  send(body, true);
+}

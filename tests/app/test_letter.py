@@ -201,12 +201,12 @@ def test_a_device_reads_the_estimate_from_the_code_on_the_page_and_in_the_file(a
     lines = read.pop().splitlines()
     assert lines[:3] == ["AI estimate, not a diagnosis", datetime.date.today().isoformat(), lines[2]]
     assert lines[2].startswith("tiny 1.0.0 ")
-    assert lines[3:5] == ["advice urgent", "source phone"]
-    ranking = [line.split() for line in lines[5:13]]
+    assert lines[3:6] == ["advice urgent", "see a doctor within 14 days", "source phone"]
+    ranking = [line.split() for line in lines[6:14]]
     assert ranking[0][:2] == ["MEL", "C43.-"]
     assert {code for code, _, _ in ranking} == set(CODES)
     assert sum(float(probability) for _, _, probability in ranking) == pytest.approx(1, abs=0.004)
-    assert lines[13].split()[:2] == ["set", "MEL"]
+    assert lines[14].split()[:2] == ["set", "MEL"]
 
 
 @pytest.mark.parametrize(
@@ -217,6 +217,27 @@ def test_the_code_of_a_photo_that_cannot_be_judged_says_why_and_how_soon_and_nam
     (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(png)))
     said = ["advice cannot_judge out_of_distribution", *alarm, "source dermoscopy"]
     assert code.text.splitlines()[3:] == said
+
+
+@pytest.mark.parametrize(
+    ("site", "said"),
+    [
+        ("sole", ["advice cannot_judge hardly_seen_site", "see a doctor within 28 days", "source dermoscopy"]),
+        ("back", ["advice watch", "source dermoscopy"]),  # in 30 days one looks again oneself
+    ],
+)
+def test_the_code_says_how_soon_a_doctor_should_see_the_spot_and_only_that(ask, site, said):
+    png = base64.b64decode(re.search(r'src="data:image/png;base64,([^"]+)"', ask(WATCH, site=site).text).group(1))
+    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(png)))
+    assert code.text.splitlines()[3 : 3 + len(said)] == said
+
+
+@pytest.mark.parametrize("part", ["header", "footer"])
+def test_no_link_around_the_letter_takes_its_place(ask, part):
+    around = re.search(rf"<{part}.*?</{part}>", ask(WATCH).text, re.DOTALL).group()
+    links = re.findall(r"<a [^>]+>", around)
+    assert links
+    assert all('target="_blank"' in link for link in links)
 
 
 def test_the_letter_is_kept_by_no_cache(ask):

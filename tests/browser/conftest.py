@@ -77,9 +77,9 @@ def visit(browser, site) -> Iterator:
         )  # fmt: skip
         contexts.append(context)
         visit = Visit(context.new_page(), site.url, javascript)
-        visit.page.on("console", visit.note_message)
-        visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-        visit.page.on("request", visit.note_request)
+        context.on("console", visit.note_message)  # of every tab
+        context.on("weberror", lambda error: visit.complaints.append(str(error.error)))
+        context.on("request", visit.note_request)
         visits.append(visit)
         return visit
 
@@ -114,3 +114,16 @@ def send_photo(photo_file):
         visit.page.locator("article.answer").wait_for()
 
     return send
+
+
+@pytest.fixture(scope="session")
+def open_letter():
+    """A function that opens the letter from the answer, in a tab of its own, in which the visit goes on."""
+
+    def open_it(visit: Visit) -> None:
+        with visit.page.context.expect_page() as opened:
+            visit.page.locator("form.to-letter .main-button").click()
+        visit.page = opened.value
+        visit.page.locator("article.letter").wait_for()
+
+    return open_it

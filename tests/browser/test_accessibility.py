@@ -47,12 +47,12 @@ def test_the_pages_and_the_answer_are_accessible_in_the_other_languages_too(visi
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
-def test_the_letter_and_the_photos_side_by_side_are_accessible(visit, send_photo, photo_file, colours):
+def test_the_letter_and_the_photos_side_by_side_are_accessible(visit, send_photo, open_letter, photo_file, colours):
     phone = visit()
     phone.page.emulate_media(color_scheme=colours)
     send_photo(phone)
-    phone.page.locator("form.to-letter .main-button").click()
-    phone.page.locator("article.letter").wait_for()
+    open_letter(phone)
+    phone.page.emulate_media(color_scheme=colours)
     assert violations(phone.page) == []
     phone.open("/en/compare")
     phone.page.locator("#picture").set_input_files(photo_file)

@@ -62,10 +62,10 @@ def test_the_answer_is_read_in_each_language_without_sending_the_photo_again(vis
     assert len(headings) == len(LANGUAGES)
 
 
-def test_the_letter_reads_well_in_each_language_on_the_narrowest_phone(visit, send_photo):
+def test_the_letter_reads_well_in_each_language_on_the_narrowest_phone(visit, send_photo, open_letter):
     phone = visit(width=320, javascript=False)
     send_photo(phone)
-    phone.page.locator("form.to-letter .main-button").click()
+    open_letter(phone)
     for language, name in LANGUAGES.items():
         phone.page.locator(".languages").get_by_role("button", name=name).click()
         phone.page.locator(f'html[lang="{language}"] article.letter').wait_for()

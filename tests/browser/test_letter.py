@@ -13,7 +13,7 @@ WIDTHS = [360, 1280]
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, language, width, javascript):
+def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, open_letter, language, width, javascript):
     window = visit(width=width, javascript=javascript)
     page = window.page
     window.open(f"/{language}/")
@@ -27,8 +27,10 @@ def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, language, width
     assert page.locator(".advice strong").count() == 1  # the model hardly knows soles
     assert window.overflow_px() == 0
 
-    page.locator("form.to-letter .main-button").click()
-    page.locator(f'html[lang="{language}"] article.letter').wait_for()
+    answer = page
+    open_letter(window)
+    page = window.page
+    assert page.locator("html").get_attribute("lang") == language
     assert window.overflow_px() == 0
     assert page.locator("article.letter .row-percent").count() == 8
     assert page.locator("article.letter img").count() == 2  # the code and the photo
@@ -48,3 +50,4 @@ def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, language, width
 
     page.locator('.letter-tools [formaction$="/answer"]').click()
     page.locator("article.answer").wait_for()
+    assert answer.locator("article.answer").is_visible()  # whoever closes the letter still has it

@@ -97,6 +97,32 @@ def test_a_photo_that_was_not_looked_at_stays_in_the_form_to_be_sent_again(visit
     phone.complaints.clear()  # the browser's own line about a status of 5xx
 
 
+def test_a_page_that_was_open_too_long_sends_the_photo_all_the_same(visit, photo_file):
+    phone = visit()
+    page = phone.page
+    phone.open()
+    page.locator('input[type="file"]').last.set_input_files(photo_file)
+    page.locator("canvas").wait_for()
+    page.context.clear_cookies()  # as when the browser was closed meanwhile; an old token is refused in the same way
+    page.locator('button[type="submit"]').click()
+    page.locator("article.answer").wait_for()
+
+
+def test_where_the_browser_keeps_no_cookie_the_photo_stays_and_the_reason_is_told(visit, photo_file):
+    phone = visit()
+    page = phone.page
+    phone.open()
+    sent = []
+    page.on("request", lambda request: sent.append(request.method) if request.url.endswith("/result") else None)
+    answer_with(page, 400, page.request.post(phone.origin + "/en/result").text())
+    page.locator('input[type="file"]').last.set_input_files(photo_file)
+    page.locator("canvas").wait_for()
+    page.locator('button[type="submit"]').click()
+    page.get_by_text("a browser that keeps this site's cookie").wait_for()
+    assert page.locator("canvas").is_visible()
+    assert sent == ["POST", "POST"]
+
+
 def test_a_page_of_a_proxy_does_not_take_the_place_of_the_photo_either(visit, photo_file):
     phone = visit()
     page = phone.page
@@ -153,6 +179,56 @@ def test_reading_about_a_diagnosis_does_not_cost_the_answer(visit, send_photo, j
     opened.value.locator("h1").wait_for()
     assert "/en/conditions/" in opened.value.url
     assert phone.page.locator("article.answer").is_visible()
+
+
+def test_another_language_and_back_do_not_cost_the_answer(visit, send_photo):
+    phone = visit(width=320)
+    send_photo(phone)
+    page = phone.page
+    page.locator("#keep").wait_for()
+    page.locator(".languages").get_by_role("button", name="Русский").click()
+    page.locator('html[lang="ru"] article.answer').wait_for()
+    assert page.url.endswith("/ru/result")
+    assert page.evaluate("document.activeElement.tagName") == "H1"
+    assert page.locator("#keep-date").input_value() == page.evaluate("spots.day(new Date())")
+    asked = []
+
+    def stay(dialog) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", stay)
+    page.evaluate("history.back()")
+    page.wait_for_timeout(500)  # what a reload would need to begin
+    assert asked == [page.locator("article.answer").get_attribute("data-text-leave")]
+    assert page.locator('html[lang="ru"] article.answer').is_visible()
+    page.wait_for_url("**/ru/result")
+
+
+def test_where_the_connection_breaks_on_the_way_to_another_language_the_answer_stays(visit, send_photo):
+    phone = visit()
+    send_photo(phone)
+    page = phone.page
+    page.locator("#keep").wait_for()
+    page.context.set_offline(True)
+    told = []
+
+    def read(dialog) -> None:
+        told.append(dialog.message)
+        dialog.dismiss()
+
+    page.once("dialog", read)
+    with page.expect_event("dialog"):
+        page.locator(".languages").get_by_role("button", name="Қазақша").click()
+    assert told == [page.locator("article.answer").get_attribute("data-text-failed")]
+    assert page.locator('html[lang="en"] article.answer').is_visible()
+    phone.complaints.clear()  # the browser's own line about the failed request
+
+
+def test_a_phone_does_not_reload_an_answer_that_is_pulled_down(visit, send_photo):
+    phone = visit()
+    send_photo(phone)
+    assert phone.page.evaluate("getComputedStyle(document.documentElement).overscrollBehaviorY") == "contain"
 
 
 def test_nothing_of_the_answer_is_left_in_the_browser_but_a_session_cookie(visit, send_photo):
@@ -266,8 +342,9 @@ def test_a_desk_s_keyboard_alone_goes_from_the_photo_to_the_letter(visit, photo_
     page.keyboard.press("Enter")
     assert page.locator(".seen .overlay").is_visible()
     tab_to(".to-letter .main-button")
-    page.keyboard.press("Enter")
-    page.locator("article.letter").wait_for()
+    with page.context.expect_page() as letter:
+        page.keyboard.press("Enter")
+    letter.value.locator("article.letter").wait_for()
 
 
 def test_everything_can_be_reached_and_sent_with_the_keyboard_alone(visit, photo_file):
