@@ -3,9 +3,12 @@ FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
 WORKDIR /build
 COPY requirements-uv.txt requirements.txt ./
-RUN python -m venv /venv \
-    && /venv/bin/pip install --require-hashes -r requirements-uv.txt \
-    && /venv/bin/uv pip install --python /venv/bin/python --require-hashes --compile-bytecode -r requirements.txt
+# What installs stays behind, and so does what only a compiler reads of TensorFlow: half a gigabyte.
+RUN python -m venv /uv \
+    && /uv/bin/pip install --require-hashes -r requirements-uv.txt \
+    && python -m venv --without-pip /venv \
+    && /uv/bin/uv pip install --python /venv/bin/python --require-hashes --compile-bytecode -r requirements.txt \
+    && rm -r /venv/lib/python3.11/site-packages/tensorflow/include /venv/lib/python3.11/site-packages/clang
 
 FROM python:3.11-slim-bookworm
 # Nothing is written at run time, so the root file system may be read-only.
@@ -13,7 +16,7 @@ ENV PATH=/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOST=0.0.0
 WORKDIR /site
 # The base image holds the time zones, for TZ; without them each would silently be UTC.
 RUN test -f /usr/share/zoneinfo/Asia/Almaty \
-    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin site
+    && useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin site
 COPY --from=build /venv /venv
 COPY model_store model_store
 # Converted here, where TensorFlow may run; a container that serves never imports it. Each of them, so that going back to

@@ -15,6 +15,7 @@ import re
 import socket
 import sys
 import time
+import traceback
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -159,19 +160,18 @@ def _bytes_to_begin(begun: bytearray) -> int:
     return len(head) + int(length[1])
 
 
-def _refusal() -> bytes:
+def _answer(status: str, text: str) -> bytes:
     from app.security import HEADERS  # here, since the site must not be loaded before the worker is forked
 
-    text = b"This request cannot be understood.\n"
     headers = {
         "Connection": "close",
         "Content-Type": "text/plain; charset=utf-8",
-        "Content-Length": str(len(text)),
+        "Content-Length": str(len(text.encode())),
         "Cache-Control": "no-store",
         **HEADERS,
     }
-    lines = ["HTTP/1.1 400 Bad Request", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join(lines).encode() + HEAD_END + text
+    lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join(lines).encode() + HEAD_END + text.encode()
 
 
 class HardenedWorker(ThreadWorker):
@@ -283,13 +283,17 @@ class HardenedWorker(ThreadWorker):
         return super().handle_request(req, conn)
 
     def handle_error(self, req, client, addr, exc):
-        """Refuse what cannot be read as a request; gunicorn's page quotes it and has none of the site's headers."""
-        if not isinstance(exc, ParseException) or isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName):
-            super().handle_error(req, client, addr, exc)
-            return
-        self.log.warning("What a client sent cannot be read as a request, and was refused.")
+        """Answer where the site cannot; gunicorn's page and line of the log quote the request, and lack our headers."""
+        ours = not isinstance(exc, ParseException) or isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName)
+        if ours:  # the place, never the message, as in app/problems.py
+            frames = "".join(traceback.format_tb(exc.__traceback__))
+            self.log.error("A request failed outside the site with %s:\n%s", type(exc).__qualname__, frames)
+            answer = _answer("500 Internal Server Error", "The site made a mistake.\n")
+        else:
+            self.log.warning("What a client sent cannot be read as a request, and was refused.")
+            answer = _answer("400 Bad Request", "This request cannot be understood.\n")
         with contextlib.suppress(OSError):  # the client is gone
-            client.sendall(_refusal())
+            client.sendall(answer)
 
     def finish_request(self, conn, fs):
         """Go on with a connection once its answer was taken."""

@@ -1,8 +1,11 @@
 """What operators deploy is valid, safe by default, and speaks of settings and metrics that exist."""
 
+import argparse
 import dataclasses
 import json
 import re
+import runpy
+import shlex
 import shutil
 import subprocess
 import zoneinfo
@@ -149,6 +152,23 @@ def test_with_compose_uploads_take_a_bounded_part_of_the_machine_s_memory():
     assert {"mem_limit"} <= COMPOSE["services"]["site"].keys() & COMPOSE["services"]["proxy"].keys()
 
 
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_with_compose_no_log_fills_the_disk(name):
+    assert {"max-size", "max-file"} <= COMPOSE["services"][name]["logging"]["options"].keys()
+
+
+def test_with_compose_the_proxy_has_no_rights_but_to_its_ports():
+    proxy = COMPOSE["services"]["proxy"]
+    assert (proxy["cap_drop"], proxy["cap_add"]) == (["ALL"], ["NET_BIND_SERVICE"])
+    assert proxy["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_with_compose_visitors_wait_while_the_site_restarts_and_are_told_when_it_stays_away():
+    caddyfile = (DEPLOY / "compose" / "Caddyfile").read_text(encoding="utf-8")
+    assert re.search(r"^\t\tlb_try_duration \d+s$", caddyfile, re.MULTILINE)
+    assert re.search(r"handle_errors 502 503 504 \{.*Сайт қазір.*Сайт сейчас.*This site", caddyfile, re.DOTALL)
+
+
 def test_with_compose_a_password_of_grafana_outlives_its_container():
     kept = [mount.split(":") for mount in COMPOSE["services"]["grafana"]["volumes"]]
     assert [source in COMPOSE["volumes"] for source, target, *_ in kept if target == "/var/lib/grafana"] == [True]
@@ -166,6 +186,44 @@ def test_every_deployment_says_whose_day_answers_are_dated_by():
     zones = {manifest("ConfigMap")["data"]["TZ"], *re.findall(r"^TZ=(.*)$", example, re.MULTILINE)}
     assert zones == {"Asia/Almaty"}
     assert "/usr/share/zoneinfo/Asia/Almaty" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+
+def container_of_the_guide() -> argparse.Namespace:
+    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^docker run (.*?[^\\\\])$", guide, re.MULTILINE | re.DOTALL)
+    parser = argparse.ArgumentParser()
+    for option in ("name", "restart", "env-file", "publish", "tmpfs", "cap-drop", "security-opt", "memory", "cpus"):
+        parser.add_argument(f"--{option}")
+    parser.add_argument("--stop-timeout", type=int)
+    parser.add_argument("--log-opt", action="append")
+    parser.add_argument("--detach", action="store_true")
+    parser.add_argument("--read-only", action="store_true")
+    parser.add_argument("image")
+    return parser.parse_args(shlex.split(command.replace("\\\n", " ")))
+
+
+def test_the_container_of_the_guide_is_reached_from_its_machine_alone():
+    """Whoever reaches it otherwise than through the proxy is believed which address they have."""
+    assert container_of_the_guide().publish == "127.0.0.1:8000:8000"
+
+
+def test_the_container_of_the_guide_is_as_confined_as_with_compose():
+    container, site = container_of_the_guide(), COMPOSE["services"]["site"]
+    assert container.read_only is site["read_only"] is True
+    assert [container.tmpfs] == site["tmpfs"]
+    assert [container.cap_drop] == site["cap_drop"]
+    assert site["security_opt"] == [f"{container.security_opt}:true"]
+    assert container.memory == site["mem_limit"]
+    options = site["logging"]["options"]
+    assert container.log_opt == [f"max-size={options['max-size']}", f"max-file={options['max-file']}"]
+
+
+def test_whoever_stops_a_container_leaves_uploads_the_time_that_the_site_gives_them():
+    gives_s = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
+    pod = manifest("Deployment")["spec"]["template"]["spec"]
+    compose_s = int(COMPOSE["services"]["site"]["stop_grace_period"].removesuffix("s"))
+    for waits_s in (container_of_the_guide().stop_timeout, compose_s, pod["terminationGracePeriodSeconds"]):
+        assert waits_s > gives_s
 
 
 def kubernetes_guide() -> str:

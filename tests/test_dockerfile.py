@@ -34,3 +34,11 @@ def test_neither_training_nor_tests_go_into_the_image():
 def test_the_image_serves_as_an_ordinary_user_and_can_be_asked_for_its_health():
     assert "\nUSER 10001\n" in DOCKERFILE
     assert "\nHEALTHCHECK " in DOCKERFILE
+
+
+def test_nothing_that_installs_goes_into_the_image():
+    assert "RUN python -m venv /uv " in DOCKERFILE
+    assert "venv --without-pip /venv" in DOCKERFILE
+    assert [line for line in DOCKERFILE.splitlines() if line.startswith("COPY --from")] == [
+        "COPY --from=build /venv /venv"
+    ]

@@ -51,6 +51,8 @@ def application(environ, start_response):
     if environ["PATH_INFO"] == "/refused":
         start_response("503 Service Unavailable", [("Content-Length", "7")])
         return [b"refused"]
+    if environ["PATH_INFO"] == "/broken":
+        raise ValueError("marked")
     got = len(environ["wsgi.input"].read())
     if environ["PATH_INFO"] == "/slow":
         time.sleep(5)
@@ -341,6 +343,19 @@ def test_what_is_no_request_is_refused_without_a_word_of_it_and_with_the_sites_h
     assert b"marked" not in answer
     for name, value in {**security.HEADERS, "Cache-Control": "no-store", "Connection": "close"}.items():
         assert f"\r\n{name}: {value}\r\n".encode() in answer
+
+
+def test_a_mistake_outside_the_site_is_told_without_a_word_of_the_request_and_with_the_sites_headers(tmp_path):
+    with serving(tmp_path, SETTINGS) as port:
+        with clients(port, 1, b"GET /broken?marked HTTP/1.1\r\nHost: a\r\n\r\n") as (connection,):
+            answer = read_all(connection)
+        assert ask(port)[0].endswith(b"got 0")
+    assert answer.startswith(b"HTTP/1.1 500 ")
+    for name, value in {**security.HEADERS, "Cache-Control": "no-store", "Connection": "close"}.items():
+        assert f"\r\n{name}: {value}\r\n".encode() in answer
+    log = (tmp_path / "log").read_text()
+    assert "marked" not in re.sub('raise ValueError\\("marked"\\)', "", log)  # the place may quote the code
+    assert "failed outside the site with ValueError" in log
 
 
 def test_a_site_that_is_told_to_stop_refuses_new_connections_and_ends_what_is_under_way(tmp_path):
