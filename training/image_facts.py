@@ -48,7 +48,7 @@ def measure(
     if kept.exists():
         facts = pd.read_csv(kept)
         # What was kept before photos were told by their squares has no such column.
-        if list(facts.pop("file")) == names and list(facts.pop("square", ())) == list(squares):
+        if "square" in facts and list(facts.pop("file")) == names and list(facts.pop("square")) == list(squares):
             return facts
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(paths), desc="measuring", unit="image") as progress:

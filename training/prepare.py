@@ -15,6 +15,7 @@ from training.errors import TrainingError
 
 THUMBNAIL_PX = 84
 COUNTS = "counts.json"
+_BCN_PX = 1024  # side of BCN20000's official frames
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,20 @@ def _by_source(table: pd.DataFrame) -> dict[str, dict[str, int]]:
 
 
 def _squares(table: pd.DataFrame, counted: Path, replaced: bool) -> int:
-    """How many dermoscopy images are as wide as high, as the official frames of ISIC 2019 are not.
+    """How many dermoscopy images are square crops: as wide as high, as the official frames are not but BCN20000's.
 
     It opens every file, so an earlier call's count of as many images is taken where none was replaced.
     """
     known = json.loads(counted.read_text()) if counted.exists() else {}
     if not replaced and known.get("images") == len(table) and "square" in known:
         return known["square"]
-    return sum(map(_is_square, table.path[table.kind == "dermoscopy"]))
+    return sum(map(_is_crop, table.path[table.kind == "dermoscopy"]))
 
 
-def _is_square(path: str) -> bool:
+def _is_crop(path: str) -> bool:
     try:
         with Image.open(path) as image:
-            return image.width == image.height
+            return image.width == image.height != _BCN_PX
     except OSError:
         return False
 

@@ -1,10 +1,19 @@
 """What is wrong with a command is said in one sentence, before anything is prepared or trained."""
 
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from training import ablation, prepare, synthetic
 from training.__main__ import main
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -58,3 +67,48 @@ def test_a_table_that_nothing_was_measured_for_changes_no_document(folder, tmp_p
     monkeypatch.setattr(ablation, "run", lambda *_, **__: pd.DataFrame())
     assert main(["ablation", "--data", str(folder), "--weights", "random", "--readme", str(readme)]) == 0
     assert readme.read_text() == text
+
+
+# Trains where nothing can be imported of what our requirements name but the packages given.
+_ON_ANOTHER_MACHINE = """
+import re, sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+there, folder = set(sys.argv[1].split()), sys.argv[2]
+named = {
+    re.split("[=<>;[ ]", line)[0]
+    for file in ("requirements.in", "requirements-training.in")
+    for line in Path(file).read_text().splitlines()
+    if line and line[0] not in "#-"
+}
+missing = {
+    module for module, names in packages_distributions().items()
+    if all(name.lower().replace("_", "-") in named - there for name in names)
+}
+assert "tensorflow" in missing
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in missing:
+            raise ModuleNotFoundError(f"the machine with the GPU has no {name}")
+
+sys.meta_path.insert(0, Missing())
+sys.path.insert(0, "tests/training")
+from conftest import build_small_network
+from training import network
+from training.__main__ import main
+network.build = build_small_network
+sys.exit(main(["train", "--config", "smoke", "--cache", f"{folder}/cache", "--run", f"{folder}/run"]))
+"""
+
+
+@pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
+def test_the_packages_that_the_readme_names_are_enough_to_train_elsewhere(tmp_path):
+    text = (ROOT / "training" / "README.md").read_text(encoding="utf-8")
+    there = re.search(r"<!-- there: begin -->(.*)<!-- there: end -->", text, re.DOTALL)[1].replace(",", " ")
+    program = [sys.executable, "-c", _ON_ANOTHER_MACHINE, there, str(tmp_path)]
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    run = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "run" / "whole.weights.npz").exists()

@@ -57,6 +57,14 @@ def test_a_photo_replaced_by_a_new_one_keeps_the_split_and_is_counted(isic_folde
     assert json.loads((cache / prepare.COUNTS).read_text())["square"] == squares - 1
 
 
+def test_a_square_frame_of_bcn20000_is_no_crop(isic_folder, tmp_path):
+    folder = shutil.copytree(isic_folder, tmp_path / "isic")
+    for file, size in zip((folder / dataset.INPUT_FOLDER).glob("*.jpg"), [(1024, 1024), (600, 450)], strict=False):
+        Image.open(file).resize(size).save(file)
+    data = prepare.run(folder, SPEC, tmp_path / "cache")
+    assert json.loads((tmp_path / "cache" / prepare.COUNTS).read_text())["square"] == len(data.table) - 2
+
+
 def test_a_split_that_was_brought_along_is_taken_as_it_is(isic_folder, tmp_path, monkeypatch):
     """Another machine's libraries may split otherwise, and then the run would be refused here."""
     ours = prepare.run(isic_folder, SPEC, tmp_path / "here").table
