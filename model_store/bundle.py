@@ -203,6 +203,11 @@ def replay_golden(bundle: Bundle, engine: Engine) -> None:
         raise BundleError("golden_logits_differ", difference=round(difference, 4), tolerance=engine.tolerance)
 
 
+def is_name_and_version(name: str, version: str) -> bool:
+    """Whether a bundle can be called so: lower-case letters, digits and underscores; MAJOR.MINOR.PATCH."""
+    return bool(re.fullmatch(r"[a-z0-9_]+", name) and _version_key(Path(version)))
+
+
 def write(
     root: Path,
     *,
@@ -239,7 +244,7 @@ def write(
         ValueError: a name, a version or a value is not as described.
         BundleError: what was written does not read back.
     """
-    if not re.fullmatch(r"[a-z0-9_]+", name) or not _version_key(Path(version)):
+    if not is_name_and_version(name, version):
         raise ValueError(f"not a bundle name and version: {name} {version}")
     target = root / name / version
     if target.exists():

@@ -15,9 +15,10 @@ import sys
 import time
 from pathlib import Path
 
+from model_store import bundle
 from model_store.bundle import BUNDLES, DEFAULT_NAME
 from model_store.engines.cache import DEFAULT_ROOT
-from training import configs
+from training import configs, readme
 from training.configs.recipe import Recipe
 from training.errors import TrainingError
 
@@ -36,6 +37,7 @@ _WEIGHTS = (
     "imagenet (default), lite2, random (default of smoke), a weights file, an earlier RUN/STAGE.weights.npz, or a "
     "bundle's model.keras"
 )
+_NAMED_WEIGHTS = ("imagenet", "lite2", "random")
 REPRODUCED = ["prepare", "train", "calibrate", "gate", "evaluate", "export"]
 STUDIES = {
     "eda": "explore and audit the data: one HTML report, plots and tables",
@@ -70,6 +72,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.data is None and options.config != "smoke":
         print("--data is needed: the folder with the ISIC 2019 tables and images", file=sys.stderr)
         return 2
+    _refuse_wrong_arguments(options)
     wanted = REPRODUCED if options.step == "reproduce" else [options.step]
     if options.step == "export":
         os.environ["KERAS_BACKEND"] = "tensorflow"  # its answers are the bundle's golden ones, whatever trained
@@ -134,12 +137,29 @@ def _run(options: argparse.Namespace) -> int:
         root = options.bundles or (options.folder / "bundles" if options.config == "smoke" else BUNDLES)
         there = (root / options.name / options.version).exists()
         try:
-            bundle = export.bundle(recipe, options.folder, options.name, options.version, root)
+            written = export.bundle(recipe, options.folder, options.name, options.version, root)
         except FileExistsError as error:
             print(error, file=sys.stderr)
             return 1
-        print(f"bundle: {bundle.path}" + (", exported before with the same content" if there else ""))
+        print(f"bundle: {written.path}" + (", exported before with the same content" if there else ""))
     return 0
+
+
+def _refuse_wrong_arguments(options: argparse.Namespace) -> None:
+    """Raise TrainingError for what would only come out after the data are prepared, or after a training."""
+    given = getattr(options, "weights", None) or ()
+    for weights in [given] if isinstance(given, str) else given:
+        if weights not in _NAMED_WEIGHTS and not Path(weights).is_file():
+            raise TrainingError(f"--weights: there is no file {weights}")
+    if (model := getattr(options, "model", None)) and not model.is_file():
+        raise TrainingError(f"--model: there is no file {model}")
+    if document := getattr(options, "readme", None):
+        readme.check(document, options.step)
+    if "version" in options and not bundle.is_name_and_version(options.name, options.version):
+        raise TrainingError(
+            f"no bundle can be called {options.name} {options.version}: --name takes lower-case letters, digits and "
+            "underscores, --version three numbers such as 1.0.0"
+        )
 
 
 def _has_tensorflow() -> bool:
@@ -168,7 +188,7 @@ def _export_by_itself(options: argparse.Namespace) -> int:
 
 
 def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
-    from training import ablation, bench, eda, prepare, probe, readme, shards
+    from training import ablation, bench, eda, prepare, probe, shards
 
     out = options.out or Path("runs") / options.step
     if options.step == "pack":
@@ -209,14 +229,14 @@ def _study(options: argparse.Namespace, recipe: Recipe, source: Path) -> int:
             minutes=options.minutes,
         )
         print(table.round(4).to_string(index=False))
-    if options.step in ("probe", "ablation") and options.readme:
+    if options.step in ("probe", "ablation") and options.readme and len(table):
         readme.insert(options.readme, options.step, (out / f"{options.step}.md").read_text(encoding="utf-8"))
     return 0
 
 
-def _devices(text: str) -> int:
+def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"not a number of devices from 1 on: {text}")
+        raise argparse.ArgumentTypeError(f"not a number from 1 on: {text}")
     return int(text)
 
 
@@ -240,28 +260,26 @@ def _parser() -> argparse.ArgumentParser:
             step.add_argument("--out", type=Path, help=f"folder for what it writes (runs/{name})")
         if name == "probe":
             step.add_argument("--weights", nargs="*", default=[], help="weights files to measure beside the others")
-            step.add_argument("--per-class", type=int, default=60, help="images of each class and side, at most (60)")
-            step.add_argument("--size", type=int, default=128, help="side of the images, pixels (128)")
+            step.add_argument("--per-class", type=_count, default=60, help="images of each class and side (60)")
+            step.add_argument("--size", type=_count, default=128, help="side of the images, pixels (128)")
             step.add_argument("--steps", type=int, default=60, help="steps of 32 images from each start; 0: none (60)")
         if name == "pack":
-            step.add_argument("--megabytes", type=int, default=50, help="size of each file at most (50)")
+            step.add_argument("--megabytes", type=_count, default=50, help="size of each file at most (50)")
         if name == "bench":
-            step.add_argument("--steps", type=int, default=10, help="steps timed in each stage (10)")
+            step.add_argument("--steps", type=_count, default=10, help="steps timed in each stage (10)")
         if name == "int8":
             step.add_argument("--model", type=Path, required=True, help="a served network: a bundle's model.keras")
         if name == "ablation":
             step.add_argument("--weights", required=True, help="what every training starts from: RUN/STAGE.weights.npz")
-            step.add_argument("--steps", type=int, default=150, help="steps of 32 images in each training (150)")
-            step.add_argument("--size", type=int, default=96, help="side of the images, pixels (96)")
-            step.add_argument("--seeds", type=int, default=1, help="trainings of each variant (1)")
+            step.add_argument("--steps", type=_count, default=150, help="steps of 32 images in each training (150)")
+            step.add_argument("--size", type=_count, default=96, help="side of the images, pixels (96)")
+            step.add_argument("--seeds", type=_count, default=1, help="trainings of each variant (1)")
             step.add_argument("--minutes", type=float, default=20, help="start no training that would end later (20)")
         if name in ("probe", "ablation"):
             step.add_argument("--readme", type=Path, help="document whose table is replaced")
         if name in {"train", "reproduce"}:
             step.add_argument("--weights", help=_WEIGHTS)
-            step.add_argument(
-                "--devices", type=_devices, default=1, help="share each batch out among so many (JAX only)"
-            )
+            step.add_argument("--devices", type=_count, default=1, help="share each batch out among so many (JAX only)")
             step.add_argument("--tensorboard", action="store_true", help="also write events for TensorBoard")
         if name == "train":
             help_text = "stop after so many minutes, with a checkpoint: the same command goes on"

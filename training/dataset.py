@@ -31,27 +31,23 @@ def read(folder: Path) -> pd.DataFrame:
     Raises:
         FileNotFoundError: the ground truth or metadata table is missing, or no image of theirs is there.
     """
-    isic = _read_isic(folder)
-    tables = [isic[isic.path.notna()]]
-    if (folder / PHONE_FOLDER / "metadata.csv").exists():
-        tables.append(read_pad(folder / PHONE_FOLDER))
-    table = pd.concat(tables, ignore_index=True)
-    if table.empty:
+    tables = [_read_isic(folder)]
+    if tables[0].path.isna().all():
         raise FileNotFoundError(f"no image of the ground truth lies in {folder / INPUT_FOLDER}")
-    table.attrs["rows_without_image"] = int(isic.path.isna().sum())
+    if (folder / PHONE_FOLDER / "metadata.csv").exists():
+        tables.append(_read_pad(folder / PHONE_FOLDER))
+    rows = pd.concat(tables, ignore_index=True)
+    table = rows[rows.path.notna()].reset_index(drop=True)
+    table.attrs["rows_without_image"] = int(rows.path.isna().sum())
     return table
 
 
-def read_pad(folder: Path) -> pd.DataFrame:
-    """Read PAD-UFES-20: `metadata.csv` and PNG or JPEG images in `images/` or `imgs_part_1/` to `imgs_part_3/`.
-
-    Returns:
-        As `read`; rows without an image are left out.
-    """
+def _read_pad(folder: Path) -> pd.DataFrame:
+    """Read PAD-UFES-20: `metadata.csv` and PNG or JPEG images in `images/` or `imgs_part_1/` to `imgs_part_3/`."""
     files = {path.stem: str(path) for path in folder.rglob("*") if path.suffix.lower() in {".png", ".jpg", ".jpeg"}}
     rows = pd.read_csv(folder / "metadata.csv")
     image = rows.img_id.map(lambda name: Path(name).stem)
-    table = pd.DataFrame(
+    return pd.DataFrame(
         {
             "image": image,
             "path": image.map(files),
@@ -67,7 +63,6 @@ def read_pad(folder: Path) -> pd.DataFrame:
         },
         columns=COLUMNS,
     )
-    return table[table.path.notna()]
 
 
 def _read_isic(folder: Path) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What the served network says of images, asked once: logits and pooled features, kept in the run's folder.
 
-The file's name holds a digest of the network, of the table and of the preparation, so that an answer can never be taken
-for that of another network or another image.
+The file's name holds a digest of the network, of the table and of the preparation, and each answer stands with a
+checksum of its image, so that it can never be taken for that of another network or another image.
 """
 
 import hashlib
@@ -16,10 +16,11 @@ from tqdm import tqdm
 from model_store.classes import CODES
 from model_store.prediction import pooled
 from model_store.preprocessing import InputSpec, prepare, to_input
-from training import record
+from training import pixels, record
 from training.prepare import Data
 
 _BATCH = 16
+_MARKS = 2**23
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,19 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
         model = keras.saving.load_model(model_file, compile=False)
         width = len(CODES) + model.outputs[1].shape[-1]
         empty = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(data.table), 1 + width))
-        empty.flush()  # column 0 tells whether anybody asked; a file of zeros takes no room on the disk
+        empty.flush()  # a file of zeros takes no room on the disk
     kept = np.load(file, mmap_mode="r+")
-    todo = rows[kept[rows, 0] == 0]
+    # Column 0 tells of which image: a whole number from 1 on that float32 can hold, and 0 where nobody asked.
+    asked_of = 1 + pixels.checksums(data.pixels[row] for row in rows) % _MARKS
+    todo, marks = rows[kept[rows, 0] != asked_of], asked_of[kept[rows, 0] != asked_of]
     if len(todo):
         model = model or keras.saving.load_model(model_file, compile=False)
         with tqdm(total=len(todo), desc="answers", unit="image", mininterval=5) as progress:
             for start in range(0, len(todo), _BATCH):
                 batch = todo[start : start + _BATCH]
                 answers = _ask(model, [to_input(data.pixels[row], spec) for row in batch])
-                kept[batch] = np.concatenate([np.ones((len(batch), 1)), answers.logits, answers.features], axis=1)
+                mark = marks[start : start + _BATCH, None]
+                kept[batch] = np.concatenate([mark, answers.logits, answers.features], axis=1)
                 kept.flush()
                 progress.update(len(batch))
     found = np.asarray(kept[rows])

@@ -13,6 +13,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -69,13 +70,14 @@ def run(
         OutOfTime: `until` came before the end.
         NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
         OtherSplit: the folder, or the starting weights, began with other images, labels or another split.
-        ValueError: the folder belongs to a run of another recipe; or a batch cannot be shared out evenly among the
-            devices.
+        OtherRecipe: the folder belongs to a run of another recipe.
+        TrainingError: the starting weights cannot be had, or fit another network; or a batch cannot be shared out
+            evenly among the devices.
     """
-    record.check_start(weights, data.table)
+    learnt_before = record.check_start(weights, data.table)
     folder.mkdir(parents=True, exist_ok=True)
     record.start(recipe, weights, folder)
-    record.data(data.table, folder)
+    record.data(data.table, folder, learnt_before)
     for number, stage in enumerate(recipe.stages):
         if not weights_file(folder, stage.name).exists():
             record.stage(stage.name, folder)
@@ -123,7 +125,8 @@ def logits(model: keras.Model, pixels: np.ndarray, rows: np.ndarray, spec: Input
 def prepared(pixels: np.ndarray, rows: np.ndarray, spec: InputSpec, size_px: int) -> np.ndarray:
     """These rows' images as serving would see them, at this size: float32 (len(rows), size_px, size_px, 3)."""
     spec = dataclasses.replace(spec, size_px=size_px)
-    return np.stack([to_input(pixels[row], spec) for row in rows])
+    with ThreadPoolExecutor() as pool:  # a GPU would wait longer for one thread than it computes
+        return np.stack(list(pool.map(lambda row: to_input(pixels[row], spec), rows)))
 
 
 def use_devices(count: int) -> None:
@@ -352,7 +355,7 @@ def _check_devices(stage: Stage) -> None:
     distribution = keras.distribution.distribution()
     devices = 1 if distribution is None else int(np.prod(distribution.device_mesh.shape))
     if stage.batch_size % devices:
-        raise ValueError(f"stage {stage.name}: a batch of {stage.batch_size} cannot be shared out among {devices}")
+        raise TrainingError(f"stage {stage.name}: a batch of {stage.batch_size} cannot be shared out among {devices}")
 
 
 def _watched(row: dict) -> dict[str, float]:

@@ -15,6 +15,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from model_store.preprocessing import InputSpec
+from training.pixels import checksums
 
 _CHUNK = 512
 _DARK = 40  # of 255: the black rim that a dermatoscope's tube leaves is below, skin is above
@@ -36,17 +37,18 @@ def measure(
         pixels: the same images prepared: shape (N, S, S, 3), uint8.
         readable: shape (N,), bool; the others get missing values.
         spec: how they were prepared: fit, common_px and resampling.
-        cache: folder that keeps what was measured, for a later call about the same files, prepared alike.
+        cache: folder that keeps what was measured, for a later call about the same photos, prepared alike.
         squares_only: leave the files alone.
 
     Returns:
         N rows; see `of_file` and `of_square` for the columns.
     """
-    names = [Path(path).name for path in paths]
+    names, squares = [Path(path).name for path in paths], checksums(pixels)
     kept = cache / f"image_facts_{spec.fit}_{spec.common_px}_{spec.resampling}{'_squares' * squares_only}.csv"
     if kept.exists():
         facts = pd.read_csv(kept)
-        if list(facts.pop("file")) == names:
+        # What was kept before photos were told by their squares has no such column.
+        if "square" in facts and list(facts.pop("file")) == names and list(facts.pop("square")) == list(squares):
             return facts
     rows = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(paths), desc="measuring", unit="image") as progress:
@@ -55,7 +57,7 @@ def measure(
             rows += pool.map(lambda i: _facts(paths[i], pixels[i], squares_only) if readable[i] else {}, numbers)
             progress.update(len(numbers))
     facts = pd.DataFrame(rows)
-    facts.assign(file=names).to_csv(kept, index=False)
+    facts.assign(file=names, square=squares).to_csv(kept, index=False)
     return facts
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import statistics
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from model_store.engines.openvino import NETWORK
 from model_store.prediction import SOURCES
 from training import choose, draws, fit, metrics, seven
 from training.configs.recipe import Recipe
+from training.errors import TrainingError
 from training.prepare import Data
 
 FILE = "int8.json"
@@ -40,7 +42,12 @@ def run(recipe: Recipe, data: Data, model: Path, out: Path, cache_root: Path) ->
         of "int8", and loss, loss_low, loss_high: of the second against the first, with its 95 % interval by patient;
         same_top_class, a share; network_ms of both, medians of times taken in turn; largest_loss, and accepted: no
         source loses more.
+
+    Raises:
+        TrainingError: the package nncf is not installed.
     """
+    if find_spec("nncf") is None:
+        raise TrainingError("int8 needs the package nncf")
     import nncf  # after model_store.engines, which keeps its library from telling its makers of it over the internet
 
     network = ov.Core().read_model(cache.get(model, cache_root) / NETWORK)

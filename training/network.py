@@ -9,6 +9,7 @@ import numpy as np
 
 from model_store.classes import CODES
 from training import batch_norm, lite2
+from training.errors import TrainingError
 
 HEAD = "logits"
 POOL = "pool"
@@ -118,10 +119,17 @@ def load_starting_weights(network: keras.Model, weights: str) -> None:
             along: the `.npz` file of an earlier run's stage, or a bundle's `model.keras`.
 
     Raises:
-        FileNotFoundError: no such file.
-        ModuleNotFoundError: the package that "lite2" needs is not installed.
-        ValueError: the file's layers are others.
+        TrainingError: they cannot be had, or are those of another network.
     """
+    try:
+        _load_starting_weights(network, weights)
+    except TrainingError:
+        raise
+    except Exception as error:  # Keras raises whatever comes, also where it cannot download
+        raise TrainingError(f"{weights} are no starting weights of this network, or not to be had: {error}") from error
+
+
+def _load_starting_weights(network: keras.Model, weights: str) -> None:
     if weights == "random":
         return
     if weights == "lite2":
@@ -143,15 +151,13 @@ def load_starting_weights(network: keras.Model, weights: str) -> None:
 
 def _source(weights: str, size_px: int) -> keras.Model:
     """The network that starting weights are taken from, layer by layer."""
-    if weights.endswith(".keras") and Path(weights).exists():
+    if weights.endswith(".keras"):
         return keras.saving.load_model(weights, compile=False)
     imagenet = weights == "imagenet"
     source = keras.applications.EfficientNetB4(
         include_top=False, weights="imagenet" if imagenet else None, input_shape=(size_px, size_px, 3)
     )
     if not imagenet:
-        if not Path(weights).exists():
-            raise FileNotFoundError(f"no starting weights at {weights}")
         source.load_weights(weights)
     return source
 

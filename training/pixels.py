@@ -1,9 +1,9 @@
 """Every image decoded once, by the serving code, into a memory-mapped array."""
 
 import hashlib
-import math
 import os
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,16 +14,15 @@ from model_store.errors import PhotoError
 from model_store.images import open_photo
 from model_store.preprocessing import InputSpec, to_common
 
-_READ = 1
+_UNREAD = 0
 _CHUNK = 512
 
 
 def build(paths: Sequence[str], spec: InputSpec, cache: Path) -> tuple[np.memmap, np.ndarray]:
     """Decode images to the common square, or take what an earlier call has decoded.
 
-    A file that was changed after that call is decoded again, as `make` would. One that is gone, or was put there with
-    an older time, is taken for the one that was decoded. A kill loses at most one chunk: the state of each image lies
-    beside the array.
+    A file whose time or size is not that of the one that was decoded is decoded again. One that is gone is taken for
+    the one that was decoded. A kill loses at most one chunk: what was read of each image lies beside the array.
 
     Args:
         paths: image files, N.
@@ -32,39 +31,46 @@ def build(paths: Sequence[str], spec: InputSpec, cache: Path) -> tuple[np.memmap
 
     Returns:
         pixels: shape (N, common_px, common_px, 3), uint8, read-only, on disk.
-        readable: shape (N,), bool; where False the pixels are zero.
+        files: shape (N,), uint64, what tells each file from another of its name; 0 where it could not be read, and the
+            pixels are zero.
     """
     cache.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256("\n".join([spec.resampling, *paths]).encode()).hexdigest()[:12]
     stem = f"{spec.fit}_{spec.common_px}_{digest}"
     shape = (len(paths), spec.common_px, spec.common_px, 3)
-    pixels = _array(cache / f"{stem}.npy", shape)
-    state = _array(cache / f"{stem}.state.npy", shape[:1])
-    decoded_at = (cache / f"{stem}.state.npy").stat().st_mtime
-    state[[_changed_at(path) > decoded_at for path in paths]] = 0
-    state.flush()  # at once: what is decoded next makes all that is marked as read look new
-    todo = np.flatnonzero(state != _READ)  # what could not be read may have been mended
+    pixels = _array(cache / f"{stem}.npy", np.uint8, shape)
+    state = _array(cache / f"{stem}.files.npy", np.uint64, shape[:1])
+    files = np.array([_file(path) for path in paths], np.uint64)
+    files[files == _UNREAD] = state[files == _UNREAD]
+    todo = np.flatnonzero((state == _UNREAD) | (state != files))  # what could not be read may have been mended
     with ThreadPoolExecutor(os.cpu_count()) as pool, tqdm(total=len(todo), desc="decoding", unit="image") as progress:
         for chunk in np.array_split(todo, range(_CHUNK, len(todo), _CHUNK)):
             read = list(pool.map(lambda i: _read_into(pixels, i, paths[i], spec), chunk))
             pixels.flush()
-            state[chunk] = np.where(read, _READ, 0)
+            state[chunk] = np.where(read, files[chunk], _UNREAD)
             state.flush()
             progress.update(len(chunk))
-    return np.load(cache / f"{stem}.npy", mmap_mode="r"), np.asarray(state) == _READ
+    return np.load(cache / f"{stem}.npy", mmap_mode="r"), np.array(state)
 
 
-def _array(path: Path, shape: tuple[int, ...]) -> np.memmap:
+def checksums(images: Iterable[np.ndarray]) -> np.ndarray:
+    """A number for each image that another image would hardly have: shape (N,), int."""
+    return np.array([zlib.crc32(np.ascontiguousarray(image)) for image in images], dtype=int)
+
+
+def _array(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
     if not path.exists():
-        np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape).flush()
+        np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape).flush()
     return np.load(path, mmap_mode="r+")
 
 
-def _changed_at(path: str) -> float:
+def _file(path: str) -> int:
+    """A number from a file's time and size; 0 where there is none."""
     try:
-        return os.stat(path).st_mtime
+        status = os.stat(path)
     except OSError:
-        return -math.inf
+        return _UNREAD
+    return 1 + zlib.crc32(f"{status.st_mtime_ns} {status.st_size}".encode())
 
 
 def _read_into(pixels: np.memmap, i: int, path: str, spec: InputSpec) -> bool:

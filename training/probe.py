@@ -30,7 +30,8 @@ def run(
     Args:
         data: from `prepare`.
         spec: how images are prepared.
-        out: gets `probe.csv`, `probe.md` and the runs' folders; starts that stand there already are not measured again.
+        out: gets `probe.csv`, `probe.md` and the runs' folders; starts that were measured alike before are not measured
+            again, and others than those no longer stand there.
         weights: files besides random weights and, where its package is installed, Lite2 in several ways.
         per_class: at most so many training and as many validation images of each class.
         size_px: side of the images, pixels.
@@ -42,17 +43,17 @@ def run(
     """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "probe.csv"
-    rows = pd.read_csv(file).to_dict("records") if file.exists() else []
     train, held_out = (_balanced(data.table, split, per_class) for split in ("train", "validation"))
+    alike = {"train_images": len(train), "validation_images": len(held_out), "size_px": size_px, "steps": steps}
+    rows = pd.read_csv(file).to_dict("records") if file.exists() else []
+    rows = [row for row in rows if all(row[name] == value for name, value in alike.items())]
     images = {part.tobytes(): fit.prepared(data.pixels, part, spec, size_px) for part in (train, held_out)}
     for start in _starts(weights):
         if start in {row["start"] for row in rows}:
             continue
         features = _pooled(start, size_px, images[train.tobytes()], images[held_out.tobytes()])
         row = _measure(features, data.table.iloc[train], data.table.iloc[held_out])
-        row = {"start": start, **row, "train_images": len(train), "validation_images": len(held_out)}
-        row |= {"size_px": size_px, "fine_tuned": _fine_tuned(data, out, start, size_px, steps), "steps": steps}
-        rows.append(row)
+        rows.append({"start": start, **row, **alike, "fine_tuned": _fine_tuned(data, out, start, size_px, steps)})
         pd.DataFrame(rows).to_csv(file, index=False)
     table = pd.DataFrame(rows)
     (out / "probe.md").write_text(_markdown(table), encoding="utf-8")

@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -16,6 +17,9 @@ from training.configs.recipe import Recipe, from_dict
 from training.errors import TrainingError
 
 SPLIT, VERSIONS = "split.csv", "versions.json"
+# In `versions.json`: images that the starting weights learnt from, and that this run's own data lack, so that whoever
+# goes on from here with more data is warned of them too.
+LEARNT_BEFORE = "learnt_before"
 # The fields of a recipe that no training depends on: they are chosen by what `choose` measures.
 CHOSEN_AFTER_TRAINING = ("network_px", "views", "average")
 # What lies beside weights that learnt from images of ours, by their file's suffix, and says from which.
@@ -68,7 +72,10 @@ def _versions() -> dict[str, str]:
     """The commit ends with "-dirty" where the tree holds changes that are in none."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     here = Path(__file__).parent
-    commit = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False).stdout
+    try:
+        commit = subprocess.run(command, cwd=here, capture_output=True, text=True, check=False).stdout
+    except FileNotFoundError:  # a machine without git
+        commit = ""
     return {
         "python": platform.python_version(),
         "keras": keras.__version__,
@@ -86,17 +93,18 @@ def _digest(weights: str) -> str | None:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def data(table: pd.DataFrame, folder: Path) -> None:
+def data(table: pd.DataFrame, folder: Path, learnt_before: Sequence[str] = ()) -> None:
     """Write down which images with which labels stand on which side, in `split.csv`; refuse to go on with any other.
 
-    A run from before this was recorded gets what it is given now. The file's SHA-256 goes into `versions.json`.
+    A run from before this was recorded gets what it is given now. The file's SHA-256 goes into `versions.json`, and so
+    does what `check_start` gave.
     """
     file = folder / VERSIONS
     versions = json.loads(file.read_text()) if file.exists() else {}
     if "data" in versions:
         check_split(table, folder)
     (folder / SPLIT).write_bytes(_split_rows(table))
-    _write(file, versions | {"data": split_digest(table)})
+    _write(file, versions | {"data": split_digest(table), LEARNT_BEFORE: list(learnt_before)})
 
 
 def check_split(table: pd.DataFrame, folder: Path) -> None:
@@ -111,31 +119,57 @@ def check_split(table: pd.DataFrame, folder: Path) -> None:
         )
 
 
-def check_start(weights: str, table: pd.DataFrame) -> None:
+def check_start(weights: str, table: pd.DataFrame) -> list[str]:
     """Refuse starting weights that learnt from images which do not train here: they may test here.
 
     Args:
         weights: see `network.load_starting_weights`; only those of an earlier run or of a bundle know our images.
         table: with its `split`.
 
+    Returns:
+        Names of images that they learnt from, they or those that they began with, and that are not in the table.
+
     Raises:
         OtherSplit: such an image is there, or nothing beside the weights says what they learnt from.
     """
     file = Path(weights)
     if file.suffix not in _WITNESSES:
-        return
+        return []
     witness = file.parent / _WITNESSES[file.suffix]
     if not witness.exists():
         raise OtherSplit(f"no {witness.name} beside {file}: it says which images trained these weights")
-    if file.suffix == ".npz":
-        theirs = pd.read_csv(witness)
-        here = table.set_index("image").split
-        learnt = theirs.image[theirs.split == "train"]
-        elsewhere = here.reindex(learnt).dropna() != "train"
-        if elsewhere.any():
-            raise OtherSplit(f"{elsewhere.sum()} images that trained {file} do not train here: take their split")
-    elif json.loads(witness.read_text())["training"]["versions"].get("data") != split_digest(table):
-        raise OtherSplit(f"{file} learnt from other images or another split: its training images may test here")
+    here = table.set_index("image").split
+    if file.suffix == ".keras":
+        versions = json.loads(witness.read_text())["training"]["versions"]
+        if versions.get("data") != split_digest(table):
+            raise OtherSplit(f"{file} learnt from other images or another split: its training images may test here")
+        return list(versions.get(LEARNT_BEFORE, ()))
+    theirs = pd.read_csv(witness)
+    learnt = [*theirs.image[theirs.split == "train"], *_learnt_before(file.parent)]
+    elsewhere = here.reindex(learnt).dropna() != "train"
+    if elsewhere.any():
+        raise OtherSplit(f"{elsewhere.sum()} images that trained {file} do not train here: take their split")
+    return [name for name in learnt if name not in here.index]
+
+
+def _learnt_before(folder: Path) -> list[str]:
+    """What the run in this folder says of its own starting weights; see `LEARNT_BEFORE`.
+
+    Raises:
+        OtherSplit: it began from another run, before this was recorded.
+    """
+    if not (folder / VERSIONS).exists():
+        raise OtherSplit(f"no {VERSIONS} in {folder}: bring the run's whole folder")
+    versions = json.loads((folder / VERSIONS).read_text())
+    if LEARNT_BEFORE in versions:
+        return versions[LEARNT_BEFORE]
+    began_with = json.loads((folder / "recipe.json").read_text())["weights"]
+    if Path(began_with).suffix == ".npz":
+        raise OtherSplit(
+            f"{folder} began with {began_with} of another run and does not say which images trained that: name those "
+            f'that are not in its {SPLIT} under "{LEARNT_BEFORE}" in its {VERSIONS}, [] where all of them are'
+        )
+    return []
 
 
 def split_digest(table: pd.DataFrame) -> str:

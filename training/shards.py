@@ -6,6 +6,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from training.errors import TrainingError
+
 _BLOCK = 512  # what a tar file consists of, bytes
 _IMAGES = {".jpg", ".jpeg", ".png"}
 
@@ -25,10 +27,10 @@ def pack(folder: Path, out: Path, megabytes: int) -> list[Path]:
         The shards.
 
     Raises:
-        ValueError: `out` lies inside `folder`, or a file alone is larger than a shard may be.
+        TrainingError: `out` lies inside `folder`, or a file alone is larger than a shard may be.
     """
     if out.resolve().is_relative_to(folder.resolve()):
-        raise ValueError(f"{out} lies inside {folder}: it would be packed too")
+        raise TrainingError(f"{out} lies inside {folder}: it would be packed too; take a folder elsewhere")
     out.mkdir(parents=True, exist_ok=True)
     for old in out.glob("shard_*.tar"):
         old.unlink()
@@ -55,7 +57,7 @@ def _shares(files: list[Path], limit: int) -> list[list[Path]]:
     for file in files:
         needed = _BLOCK * (1 + -(-file.stat().st_size // _BLOCK))
         if needed > limit - tarfile.RECORDSIZE:
-            raise ValueError(f"{file} alone is larger than a shard of {limit} bytes")
+            raise TrainingError(f"{file} alone is larger than a shard of {limit} bytes")
         if needed > room:
             shares.append([])
             room = limit - tarfile.RECORDSIZE  # the end of the archive fills its last record

@@ -1,5 +1,7 @@
 """Which image trains, validates, calibrates or tests: by lesion, patient and near-duplicate, never by image."""
 
+from collections.abc import Iterable
+
 import imagehash
 import numpy as np
 import pandas as pd
@@ -64,20 +66,20 @@ def check(table: pd.DataFrame, split: pd.Series, duplicates: np.ndarray) -> None
         raise ValueError("a near-duplicate pair stands on two sides")
 
 
-def near_duplicates(pixels: np.ndarray) -> np.ndarray:
+def near_duplicates(images: Iterable[np.ndarray]) -> np.ndarray:
     """Find pairs of near-identical images by perceptual hash, confirmed by their pixels.
 
     A hash alone also pairs different spots on plain skin; so 16x16 thumbnails must agree as well.
 
     Args:
-        pixels: shape (N, S, S, 3), uint8.
+        images: N, each (S, S, 3), uint8; taken one by one, since all of them may not fit into memory.
 
     Returns:
-        Shape (P, 2), int, row numbers, the smaller first.
+        Shape (P, 2), int, numbers of images, the smaller first.
 
     Source: perceptual hash of the `imagehash` library (Zauner 2010).
     """
-    hashes, thumbnails = zip(*(_hash_and_thumbnail(image) for image in pixels), strict=True)
+    hashes, thumbnails = zip(*(_hash_and_thumbnail(image) for image in images), strict=True)
     words = np.packbits(np.array([h.hash.ravel() for h in hashes]), axis=1).view(np.uint64)[:, 0]
     thumbnails = np.array(thumbnails)
     pairs = []

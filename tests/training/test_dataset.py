@@ -1,3 +1,5 @@
+import shutil
+
 import pandas as pd
 import pytest
 from PIL import Image
@@ -30,19 +32,23 @@ def test_an_image_without_a_lesion_id_is_a_lesion_of_its_own(tmp_path):
     assert table.kind.tolist() == ["dermoscopy", "dermoscopy", "thumbnail"]
 
 
-def test_phone_photos_are_read_with_their_patients_in_isic_classes(tmp_path):
-    (tmp_path / "imgs_part_1").mkdir()
-    Image.new("RGB", (64, 64)).save(tmp_path / "imgs_part_1" / "PAT_8_15_820.png")
+def test_phone_photos_are_read_in_isic_classes_and_missing_ones_counted(table, isic_folder, tmp_path):
+    folder = shutil.copytree(isic_folder, tmp_path / "isic")
+    phones = folder / dataset.PHONE_FOLDER
+    (phones / "images" / "imgs_part_1").mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(phones / "images" / "imgs_part_1" / "PAT_8_15_820.png")
     columns = {"patient_id": "PAT_8", "lesion_id": 15, "age": 61, "gender": "FEMALE", "region": "FACE"}
     rows = [
         {**columns, "fitspatrick": 2.0, "diagnostic": "ACK", "img_id": "PAT_8_15_820.png"},
         {**columns, "fitspatrick": None, "diagnostic": "SEK", "img_id": "PAT_8_15_999.png"},
     ]
-    pd.DataFrame(rows).to_csv(tmp_path / "metadata.csv", index=False)
-    table = dataset.read_pad(tmp_path)
-    assert table[["image", "label", "patient", "kind", "sex"]].values.tolist() == [
-        ["PAT_8_15_820", CODES.index("AK"), "PAT_8", "phone", "female"]
-    ]
+    pd.DataFrame(rows).to_csv(phones / "metadata.csv", index=False)
+    both = dataset.read(folder)
+    assert len(both) == len(table) + 1
+    assert both[["image", "label", "patient", "kind", "sex"]].iloc[-1].tolist() == [
+        "PAT_8_15_820", CODES.index("AK"), "PAT_8", "phone", "female",
+    ]  # fmt: skip
+    assert both.attrs["rows_without_image"] == table.attrs["rows_without_image"] + 1
 
 
 def test_a_folder_without_any_image_of_its_tables_is_an_error(tmp_path):

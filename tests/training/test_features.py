@@ -47,6 +47,18 @@ def test_what_was_asked_before_is_not_asked_again(model_file, small, run, monkey
     np.testing.assert_array_equal(features.of_rows(model_file, small, rows[::-1], SPEC, run).logits, first.logits[::-1])
 
 
+def test_a_photo_that_was_replaced_is_asked_about_again_and_no_other(model_file, small, run, monkeypatch):
+    rows = np.arange(10)
+    first = features.of_rows(model_file, small, rows, SPEC, run)
+    changed = np.array(small.pixels)
+    changed[4] = 255 - changed[4]
+    asked, ask = [], features._ask
+    monkeypatch.setattr(features, "_ask", lambda model, inputs: asked.append(len(inputs)) or ask(model, inputs))
+    again = features.of_rows(model_file, dataclasses.replace(small, pixels=changed), rows, SPEC, run)
+    assert asked == [1]
+    assert (again.logits != first.logits).any(axis=1).tolist() == [row == 4 for row in rows]
+
+
 def test_another_network_is_asked_anew(model_file, small, run):
     first = features.of_rows(model_file, small, np.arange(3), SPEC, run)
     other = run / "other.keras"

@@ -253,6 +253,57 @@ def test_weights_of_a_run_whose_training_images_test_here_are_refused(small_netw
         fit.run(recipe, data, tmp_path / "fourth", str(weights))
 
 
+def test_what_trained_the_run_before_the_last_one_may_not_test_either(data, tmp_path):
+    """Each run has fewer images than the next: the second knows nothing of the first one's but what that says."""
+    recipe = dataclasses.replace(RECIPE, stages=RECIPE.stages[:1])
+
+    def begin(name, table, weights):
+        folder = tmp_path / name
+        folder.mkdir()
+        learnt_before = record.check_start(str(weights), table)
+        record.start(recipe, str(weights), folder)
+        record.data(table, folder, learnt_before)
+        (folder / "first.weights.npz").write_bytes(b"weights")
+        return folder / "first.weights.npz"
+
+    training = data.table[data.table.split == "train"]
+    first = begin("first", training.iloc[:3], "random")
+    second = begin("second", training.iloc[2:9], first)
+    third = begin("third", training.iloc[4:9], second)
+    versions = json.loads((third.parent / record.VERSIONS).read_text())
+    assert sorted(versions[record.LEARNT_BEFORE]) == sorted(training.image.iloc[:4])
+    assert not record.check_start(str(third), data.table)
+    moved = data.table.copy()
+    moved.loc[training.index[0], "split"] = "test"
+    with pytest.raises(record.OtherSplit, match="1 images that trained"):
+        record.check_start(str(third), moved)
+    # The bundle of the third run says the same to whoever goes on from it.
+    (tmp_path / "bundle.json").write_text(json.dumps({"training": {"versions": versions}}))
+    before = record.check_start(str(tmp_path / "model.keras"), training.iloc[4:9])
+    assert before == versions[record.LEARNT_BEFORE]
+
+
+def test_a_run_that_does_not_say_what_trained_its_own_start_says_how_to_mend_that(data, tmp_path):
+    record.start(RECIPE, "random", tmp_path)
+    record.data(data.table, tmp_path)
+    versions = json.loads((tmp_path / "versions.json").read_text())
+    del versions[record.LEARNT_BEFORE]  # as written before that was recorded
+    (tmp_path / "versions.json").write_text(json.dumps(versions))
+    weights = str(tmp_path / "first.weights.npz")
+    assert record.check_start(weights, data.table) == []
+    recipe = json.loads((tmp_path / "recipe.json").read_text())
+    (tmp_path / "recipe.json").write_text(json.dumps(recipe | {"weights": "high.weights.npz"}))
+    with pytest.raises(record.OtherSplit, match=r"began with high\.weights\.npz .* under \"learnt_before\""):
+        record.check_start(weights, data.table)
+    (tmp_path / "versions.json").write_text(json.dumps(versions | {record.LEARNT_BEFORE: []}))
+    assert record.check_start(weights, data.table) == []
+
+
+def test_a_machine_without_git_trains(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert record._versions.__wrapped__()["commit"] == "unknown"
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_a_bundle_only_starts_a_run_on_the_split_that_it_learnt_from(data, tmp_path, same):
     learnt = record.split_digest(data.table) if same else "another"

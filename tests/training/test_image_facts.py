@@ -64,6 +64,13 @@ def test_what_was_measured_is_not_measured_again(picture, tmp_path):
     np.testing.assert_allclose(first, again)
 
 
+def test_a_photo_that_was_replaced_is_measured_anew(picture, tmp_path):
+    for square in (np.asarray(picture), np.asarray(picture) // 2):
+        (tmp_path / "a.jpg").write_bytes(_jpeg(Image.fromarray(square), 90))
+        found = image_facts.measure([str(tmp_path / "a.jpg")], square[None], np.array([True]), InputSpec(), tmp_path)
+        assert found.square_red[0] == pytest.approx(square[:, :, 0].mean())
+
+
 def test_images_that_are_prepared_otherwise_are_measured_anew(picture, tmp_path):
     (tmp_path / "a.jpg").write_bytes(_jpeg(picture, 90))
     square, spec, readable = np.asarray(picture), InputSpec(), np.array([True])

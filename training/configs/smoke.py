@@ -1,6 +1,6 @@
 """Every step of a training on a few generated images: proves that the way is open, says nothing about skin.
 
-Cost:     about a minute on 2 cores.
+Cost:     a few minutes on 2 cores.
 Command:  python -m training reproduce --config smoke
 """
 
