@@ -1,5 +1,6 @@
 """The JSON API for other programs: one photo or several in, answers of a versioned schema out. No cookies, no CORS."""
 
+import dataclasses
 import hashlib
 import hmac
 import time
@@ -8,12 +9,12 @@ from dataclasses import dataclass
 from flask import Blueprint, Response, abort, current_app, jsonify, render_template, request
 from flask_babel import gettext
 
-from app import limits, openapi, problems
+from app import evaluation, limits, openapi, problems
 from app.conditions import CONDITIONS
 from app.i18n import current_language
 from app.judging import judge
 from app.problems import PROBLEMS
-from app.results import Judged, judged, score_on_test, shown_score
+from app.reading import Reading, read
 from app.sites import SITES
 from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
@@ -203,46 +204,47 @@ def _entry(number: int, data: bytes, source: str | None, site: str, until: float
 
 
 def _answer_json(data: bytes, source: str | None, site: str) -> dict:
-    read = judged(judge(data, source, site), anyway=False)
+    reading = read(judge(data, source, site), anyway=False)
     return {
         "schema_version": openapi.SCHEMA_VERSION,
         "status": "preliminary",
         "ai_generated": True,
         "notice": gettext("AI estimate, not a diagnosis. A doctor makes the diagnosis."),
-        "model": {"name": read.bundle.name, "version": read.bundle.version, "id": read.bundle.id},
-        "source": read.prediction.source,
+        "model": {"name": reading.bundle.name, "version": reading.bundle.version, "id": reading.bundle.id},
+        "source": reading.prediction.source,
         "advice": {
-            **read.advice.as_json(),
-            "text": str(read.text.heading),
-            "within_days": read.text.within_days,
+            **reading.advice.as_json(),
+            "text": str(reading.text.heading),
+            "within_days": reading.text.within_days,
         },
-        "quality": _quality_json(read),
-        "prediction": _prediction_json(read) if read.has_diagnoses else None,
+        "quality": _quality_json(reading),
+        "prediction": _prediction_json(reading) if reading.has_diagnoses else None,
     }
 
 
-def _quality_json(read: Judged) -> dict:
-    findings = [(code, False) for code in read.answer.severe] + [(code, True) for code in read.answer.mild]
-    strange = read.prediction.out_of_distribution
+def _quality_json(reading: Reading) -> dict:
+    findings = [(code, False) for code in reading.answer.severe] + [(code, True) for code in reading.answer.mild]
+    strange = reading.prediction.out_of_distribution
     return {
-        "accepted": not read.answer.severe and not strange,
+        "accepted": not reading.answer.severe and not strange,
         "out_of_distribution": strange,
         "findings": [{"code": code, "mild": mild, "text": str(ISSUES[code].what)} for code, mild in findings],
     }
 
 
-def _prediction_json(read: Judged) -> dict:
-    prediction = read.prediction
+def _prediction_json(reading: Reading) -> dict:
+    prediction = reading.prediction
+    on_test = evaluation.score_on_test(prediction, reading.calibration, reading.bundle)
     return {
         "ranking": [
             _diagnosis_json(CLASSES[index], float(prediction.probabilities[index])) for index in prediction.ranking
         ],
         "prediction_set": list(prediction.prediction_set),
-        "prediction_set_coverage": read.calibration.set_coverage,
+        "prediction_set_coverage": reading.calibration.set_coverage,
         "malignancy": prediction.malignancy,
         "urgent_risk": prediction.urgent_risk,
-        "malignancy_score": shown_score(prediction, read.calibration, read.bundle),
-        "malignancy_score_on_test": score_on_test(prediction, read.calibration, read.bundle),
+        "malignancy_score": evaluation.score(prediction, reading.calibration, reading.bundle),
+        "malignancy_score_on_test": on_test and dataclasses.asdict(on_test),
     }
 
 

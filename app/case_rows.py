@@ -10,10 +10,11 @@ from flask_babel import format_decimal, gettext
 from app import agreement, cases, wording
 from app.advice import UNSURE
 from app.cases import Case, Detail
-from app.conditions import CONDITIONS, GROUPS
-from app.results import percent
-from model_store.classes import CLASSES, CODES, Group
-from model_store.prediction import SOURCES, Prediction
+from app.conditions import CONDITIONS
+from app.figures import percent
+from app.ranking import Diagnosis, diagnoses
+from model_store.classes import CODES
+from model_store.prediction import SOURCES
 
 # Stands for the model's first diagnosis where the photo cannot be judged: its numbers are no answer to agree with.
 UNJUDGED = "cannot_judge"
@@ -48,21 +49,6 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """One of the eight, as the table names it."""
-
-    code: str
-    name: str
-    medical_name: str
-    icd10: str
-    icdo3: str
-    percent: str
-    bar: float
-    tag: str
-    in_set: bool
-
-
-@dataclass(frozen=True)
 class Point:
     """A named operating point and whether this photo reaches it."""
 
@@ -75,8 +61,8 @@ class CaseRow:
     """All that one row of the table may see.
 
     `hidden` is true while the reader has to give a diagnosis first; then everything that the model says is empty.
-    `flags` are those of `FILTERS` that let the row through. `top` is the model's first diagnosis, or `UNJUDGED`; `agrees`
-    and `right` mean nothing where it is that.
+    `flags` are those of `FILTERS` that let the row through. `top` is the model's first diagnosis, or `UNJUDGED`;
+    `agrees` and `right` mean nothing where it is that.
     """
 
     number: int
@@ -156,28 +142,6 @@ def row(item: Item, own_first: bool) -> CaseRow:
         right=shown_truth == top,
         flags=tuple(name for name, raised in flags.items() if raised),
     )
-
-
-def diagnoses(prediction: Prediction) -> tuple[Diagnosis, ...]:
-    """All eight, the most likely first."""
-    found = []
-    for index in prediction.ranking:
-        lesion_class, probability = CLASSES[index], float(prediction.probabilities[index])
-        condition = CONDITIONS[lesion_class.code]
-        found.append(
-            Diagnosis(
-                code=lesion_class.code,
-                name=str(condition.name),
-                medical_name=str(condition.medical_name),
-                icd10=lesion_class.icd10,
-                icdo3=lesion_class.icdo3,
-                percent=percent(probability),
-                bar=round(100 * probability, 1),
-                tag="" if lesion_class.group is Group.BENIGN else str(GROUPS[lesion_class.group]),
-                in_set=lesion_class.code in prediction.prediction_set,
-            )
-        )
-    return tuple(found)
 
 
 def points_of(case: Case) -> tuple[Point, ...]:
@@ -279,5 +243,4 @@ def _reaches(case: Case, name: str) -> bool:
 
 def model_name() -> str:
     """Name, version and fingerprint of the bundle that answers."""
-    bundle = current_app.extensions["classifier"].bundle
-    return f"{bundle.name} {bundle.version} · {bundle.id[:12]}"
+    return current_app.extensions["classifier"].bundle.label

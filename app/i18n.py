@@ -9,7 +9,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Blueprint, Flask, Response, current_app, redirect, request, url_for
-from flask_babel import Babel, Domain, format_percent, get_locale
+from flask_babel import Babel, Domain, get_locale
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.exceptions import NotFound
 
@@ -104,11 +104,6 @@ def best_language(accepted: LanguageAccept, offered: tuple[str, ...]) -> str:
     """
     wishes = (name.lower().partition("-")[0] for name, quality in accepted if quality > 0)
     return next((wish for wish in wishes if wish in offered), DEFAULT_LANGUAGE)
-
-
-def percent_in_tenths(share: float) -> str:
-    """A share in percent with one decimal, the sign as far from it as the language's whole percents have it."""
-    return format_percent(share, format="#,##0.0\N{NO-BREAK SPACE}%" if current_language() == "ru" else "#,##0.0%")
 
 
 def language_links() -> tuple[LanguageLink, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from flask import current_app
 
-from app import answers, inference, observability, places, results
+from app import answers, inference, observability, places, reading
 from app.advice import Advice
 from app.answers import Answer
 from model_store import quality
@@ -36,10 +36,10 @@ def run(classifier: Classifier, batch: np.ndarray) -> list[tuple[Evidence, np.nd
 
 
 def judge(data: bytes, source: str | None = None, site: str = "") -> Answer:
-    """`look` for a patient, who is told what `results.judged` reads; that is what counts."""
+    """`look` for a patient, who is told what `reading.read` makes of it; that is what counts."""
     seen = look(data, source, site)
-    read = results.judged(seen.answer, anyway=False)
-    count(seen, read.prediction, read.advice)
+    told = reading.read(seen.answer, anyway=False)
+    count(seen, told.prediction, told.advice)
     return seen.answer
 
 

@@ -13,13 +13,15 @@ from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from PIL import Image
 
-from app import operating_points, results, sites, wording
+from app import evaluation, sites, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
-from app.i18n import current_language, percent_in_tenths
+from app.figures import percent, percent_in_tenths
+from app.i18n import current_language
 from app.pdf import SOFT_INK, Document
-from app.results import DiagnosisRow, Judged
+from app.ranking import Diagnosis, diagnoses
+from app.reading import Reading, read
 from model_store.classes import CLASSES
 
 # What no photo tells; the patient writes the answers on the printed page.
@@ -49,7 +51,7 @@ class Letter:
     site_remark: str
     facts: tuple[tuple[str, str], ...]
     issues: tuple[str, ...]
-    rows: tuple[DiagnosisRow, ...]
+    rows: tuple[Diagnosis, ...]
     figures: tuple[tuple[str, str], ...]
     questions: tuple[LazyString, ...]
     photo_jpeg: bytes
@@ -80,22 +82,22 @@ def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter
         with_photo: whether the photo as the model saw it goes into the letter.
         sealed: the answer as the browser keeps it.
     """
-    read = results.judged(answer, anyway)
+    reading = read(answer, anyway)
     return Letter(
         date=format_date(datetime.date.today(), "long"),
         introduction=_introduction(),
-        level=read.advice.level.value,
-        word=read.text.word,
-        heading=read.text.heading,
+        level=reading.advice.level.value,
+        word=reading.text.word,
+        heading=reading.text.heading,
         site_remark=_site_remark(answer.site),
-        facts=_facts(read),
-        issues=tuple(str(issue.what) for issue in read.issues),
-        rows=results.rows(read.prediction) if read.has_diagnoses else (),
-        figures=_figures(read) if read.has_diagnoses else (),
+        facts=_facts(reading),
+        issues=tuple(str(issue.what) for issue in reading.issues),
+        rows=diagnoses(reading.prediction) if reading.has_diagnoses else (),
+        figures=_figures(reading) if reading.has_diagnoses else (),
         questions=QUESTIONS,
         photo_jpeg=answer.photo_jpeg if with_photo else b"",
-        code=_code(read),
-        model=read.model,
+        code=_code(reading),
+        model=reading.bundle.label,
         sealed_answer=sealed,
         anyway=anyway,
     )
@@ -166,19 +168,19 @@ def _introduction() -> str:
     return f"{what} {code}"
 
 
-def _code(read: Judged) -> str:
-    prediction, bundle, alarm = read.prediction, read.bundle, read.advice.if_a_spot
-    is_for_a_doctor = read.text.within_days and read.advice.level is not Level.WATCH
+def _code(reading: Reading) -> str:
+    prediction, bundle, alarm = reading.prediction, reading.bundle, reading.advice.if_a_spot
+    is_for_a_doctor = reading.text.within_days and reading.advice.level is not Level.WATCH
     what = f"if a spot: {alarm.value}" if alarm else "see a doctor"
     lines = [
         "AI estimate, not a diagnosis",
         datetime.date.today().isoformat(),
         f"{bundle.name} {bundle.version} {bundle.id[:12]}",
-        " ".join(("advice", read.advice.level.value, *read.advice.reasons)),
-        *([f"{what} within {read.text.within_days} days"] if is_for_a_doctor else []),
+        " ".join(("advice", reading.advice.level.value, *reading.advice.reasons)),
+        *([f"{what} within {reading.text.within_days} days"] if is_for_a_doctor else []),
         f"source {prediction.source}",
     ]
-    if read.has_diagnoses:
+    if reading.has_diagnoses:
         ranked = [(CLASSES[index], prediction.probabilities[index]) for index in prediction.ranking]
         lines += [f"{one.code} {one.icd10} {probability:.3f}" for one, probability in ranked]
         lines.append(" ".join(("set", *prediction.prediction_set)))
@@ -193,26 +195,26 @@ def _model_line(letter: Letter) -> str:
     return f"{letter.model} · {letter.date}"
 
 
-def _facts(read: Judged) -> tuple[tuple[str, str], ...]:
-    site = read.answer.site
+def _facts(reading: Reading) -> tuple[tuple[str, str], ...]:
+    site = reading.answer.site
     return (
         (gettext("Where on the body"), str(sites.SITES[site].name) if site in sites.SITES else gettext("not said")),
-        (gettext("How the photo was taken"), read.source),
+        (gettext("How the photo was taken"), reading.source),
     )
 
 
-def _figures(read: Judged) -> tuple[tuple[str, str], ...]:
-    prediction = read.prediction
+def _figures(reading: Reading) -> tuple[tuple[str, str], ...]:
+    prediction = reading.prediction
     in_set = ", ".join(str(CONDITIONS[code].name) for code in prediction.prediction_set)
-    coverage = format_percent(read.calibration.set_coverage)
+    coverage = format_percent(reading.calibration.set_coverage)
     return (
         (
             gettext("Melanoma and squamous cell carcinoma together"),
-            _risk(read, prediction.urgent_risk, "urgent", wording.LEVELS[Level.URGENT]),
+            _risk(reading, prediction.urgent_risk, "urgent", wording.LEVELS[Level.URGENT]),
         ),
         (
             gettext("Malignancy (melanoma, squamous and basal cell carcinoma, actinic keratosis together)"),
-            _risk(read, prediction.malignancy, "soon", wording.LEVELS[Level.SOON]),
+            _risk(reading, prediction.malignancy, "soon", wording.LEVELS[Level.SOON]),
         ),
         (
             gettext("Prediction set, made to hold the diagnosis in %(coverage)s of cases", coverage=coverage),
@@ -224,28 +226,28 @@ def _figures(read: Judged) -> tuple[tuple[str, str], ...]:
 def _beside(threshold: float, probability: float) -> str:
     """In tenths of a percent, so rounded that it is seen on which side of its threshold a probability lies."""
     if not 0.01 <= probability <= 0.99:
-        return results.percent(probability)
+        return percent(probability)
     away_from_it = math.ceil if probability >= threshold else math.floor
     return percent_in_tenths(away_from_it(round(1000 * probability, 6)) / 1000)
 
 
-def _risk(read: Judged, probability: float, point_name: str, level: wording.LevelText) -> str:
+def _risk(reading: Reading, probability: float, point_name: str, level: wording.LevelText) -> str:
     """A summed probability, where its advice begins, and what that threshold did on test photos, if it was measured."""
-    threshold = read.calibration.operating_point(point_name).threshold
+    threshold = reading.calibration.operating_point(point_name).threshold
     begins = gettext(
         "%(risk)s. The advice “%(level)s” begins at %(threshold)s.",
         risk=_beside(threshold, probability),
         level=level.word,
         threshold=_beside(threshold, threshold),
     )
-    return f"{begins} {_on_test_photos(read, point_name)}".strip()
+    return f"{begins} {_on_test_photos(reading, point_name)}".strip()
 
 
-def _on_test_photos(read: Judged, point_name: str) -> str:
+def _on_test_photos(reading: Reading, point_name: str) -> str:
     """What a threshold did, in counts: a percentage would hide on how few photos it rests. Empty if not measured."""
-    source, report = read.prediction.source, read.bundle.report
-    point = next((point for point in operating_points.measured(report, source) if point.name == point_name), None)
-    tested_on = results.measured(read.bundle, source).get("set")
+    bundle, source = reading.bundle, reading.prediction.source
+    point = next((point for point in evaluation.operating_points(bundle, source) if point.name == point_name), None)
+    tested_on = evaluation.answers(bundle, source).get("set")
     if not tested_on or point is None or not (point.sensitivity.images and point.specificity.images):
         return ""
     return gettext(

@@ -12,10 +12,10 @@ from flask_babel import lazy_gettext as _l
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
-from app import i18n, results, versions, wording
+from app import evaluation, i18n, versions, wording
 from app.advice import Level
 from app.conditions import CONDITIONS
-from app.i18n import percent_in_tenths
+from app.figures import percent_in_tenths
 from model_store.bundle import CARD, DOCUMENT, FIGURES, Bundle
 from model_store.classes import CODES
 
@@ -123,7 +123,7 @@ def model() -> str:
         plain=tuple(
             _plain(source, sets[source], by_advice)
             for source in wording.SOURCES
-            if source in sets and (by_advice := results.measured(bundle, source).get("by_advice"))
+            if source in sets and (by_advice := evaluation.by_advice(bundle, source))
         ),
         sets=tuple(_measured_set(source, bundle) for source in sets),
         versions=_versions(bundle),
@@ -188,7 +188,7 @@ def _plain(source: str, figures: dict, by_advice: dict) -> str:
 
 def _measured_set(source: str, bundle: Bundle) -> MeasuredSet:
     figures = bundle.report["sets"][source]
-    counted = results.measured(bundle, source)
+    counted = evaluation.answers(bundle, source)
     introduction = gettext(
         "Photos: %(images)s. Spots: %(lesions)s. None of them was used for training. Intervals hold 95 percent.",
         images=format_decimal(figures["images"]),

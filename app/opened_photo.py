@@ -7,8 +7,9 @@ from flask_wtf.csrf import generate_csrf
 from werkzeug.datastructures import MultiDict
 
 from app import case_rows, cases, overlay, wording
-from app.case_rows import Choice, Diagnosis, Item, Point
-from app.results import percent
+from app.case_rows import Choice, Item, Point
+from app.figures import percent
+from app.ranking import Diagnosis, diagnoses
 from model_store.classes import CLASSES, CODES
 
 OVERLAY_OPACITY = 60  # percent, at first
@@ -56,7 +57,7 @@ def page(item: Item, asked: MultiDict) -> PhotoPage:
     wanted = asked.get("class", "")
     code = wanted if wanted in CODES else CODES[prediction.ranking[0]]
     saliency = detail.maps[CODES.index(code)]
-    ranked = case_rows.diagnoses(prediction)
+    ranked = diagnoses(prediction)
     return PhotoPage(
         number=item.number,
         name=case.name,

@@ -8,9 +8,9 @@ from flask import current_app
 from flask_babel import format_decimal, format_percent, gettext
 from flask_wtf.csrf import generate_csrf
 
-from app import case_rows, cases, wording
+from app import case_rows, cases, evaluation, wording
 from app.case_rows import Choice, Item
-from app.results import percent
+from app.figures import percent
 from model_store.classes import CODES
 from model_store.errors import ModelStoreError
 from model_store.prediction import SOURCES
@@ -121,9 +121,8 @@ def page(marked: Sequence[Item]) -> PersonPage:
         for index in (by_melanoma if mixed else np.argsort(-strange, kind="stable"))
     ]
     guessed = any(not item.case.said_source for item in items)
-    measured = current_app.extensions["classifier"].bundle.report.get("ugly_duckling", {"lesions": []})
     sealed = [cases.seal(item.case, item.detail) for item in marked]
-    known = [one for one in measured["lesions"] if one["by_distance"]]
+    known = evaluation.ugly_duckling(current_app.extensions["classifier"].bundle)
     return PersonPage(
         mixed=mixed,
         sources=tuple(Choice(code, str(wording.ALL_TAKEN[code])) for code in SOURCES) if mixed and guessed else (),
@@ -133,9 +132,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
             for item in marked
             if item.case.cannot_be_compared
         ),
-        carried=tuple(
-            Carried(item.number, one.case, one.detail) for item, one in zip(marked, sealed, strict=True)
-        ),
+        carried=tuple(Carried(item.number, one.case, one.detail) for item, one in zip(marked, sealed, strict=True)),
         measurements=tuple(
             Measurement(
                 format_decimal(one["count"]),

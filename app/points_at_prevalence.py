@@ -6,17 +6,24 @@ from flask import current_app
 from flask_babel import format_decimal, gettext
 from werkzeug.datastructures import MultiDict
 
-from app import wording
+from app import evaluation, wording
 from app.case_rows import Choice, model_name
-from app.i18n import percent_in_tenths
-from app.operating_points import CurvePoint, Measured, Share, curve, predictive_values
-from app.operating_points import measured as of_report
-from app.results import MIN_PHOTOS
+from app.evaluation import MIN_PHOTOS, CurvePoint, MeasuredPoint, Share
+from app.figures import percent_in_tenths
 from model_store.prediction import SOURCES
 
 DEFAULT_PREVALENCE = 10.0  # percent; an example, which the reader replaces
 CURVE_RISK = "malignancy"  # that the evaluation's curve is over, and that the reader's prevalence is of
 START = "soon"  # the operating point at which the slider stands first: the one that the advice rests on
+
+
+@dataclass(frozen=True)
+class PredictiveValues:
+    """Shares in [0, 1]; None where nobody is called, or nobody is left."""
+
+    positive: float | None
+    negative: float | None
+    called: float
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,19 @@ class PointsPage:
     model: str
 
 
+def predictive_values(sensitivity: float, specificity: float, prevalence: float) -> PredictiveValues:
+    """Bayes' rule: how many of those at or above a threshold have the disease, and how many below it have not.
+
+    Args:
+        sensitivity, specificity, prevalence: shares in [0, 1].
+    """
+    true_positive, false_positive = sensitivity * prevalence, (1 - specificity) * (1 - prevalence)
+    false_negative, true_negative = (1 - sensitivity) * prevalence, specificity * (1 - prevalence)
+    called = true_positive + false_positive
+    left = false_negative + true_negative
+    return PredictiveValues(true_positive / called if called else None, true_negative / left if left else None, called)
+
+
 def page(asked: MultiDict) -> PointsPage:
     """Compute everything.
 
@@ -103,7 +123,7 @@ def page(asked: MultiDict) -> PointsPage:
     source = source if source in SOURCES else SOURCES[0]
     typed = asked.get("prevalence", f"{DEFAULT_PREVALENCE:g}")
     prevalence = _percent(typed)
-    named, curved = of_report(bundle.report, source), curve(bundle.report, source)
+    named, curved = evaluation.operating_points(bundle, source), evaluation.curve(bundle, source)
     slider = chosen = None
     marked = []
     if curved:
@@ -117,7 +137,7 @@ def page(asked: MultiDict) -> PointsPage:
         point = named[slider.at]
         marked = [point.name]
         chosen = _figures(str(wording.point(point.name)), point.risk, point, prevalence)
-    images = bundle.report.get("sets", {}).get(source, {}).get("images", 0)
+    images = evaluation.figures(bundle, source).get("images", 0)
     return PointsPage(
         sources=tuple(Choice(code, str(wording.SOURCES[code]), code == source) for code in SOURCES),
         prevalence=typed,
@@ -134,7 +154,7 @@ def page(asked: MultiDict) -> PointsPage:
     )
 
 
-def _over_curve(curved: tuple[CurvePoint, ...], named: tuple[Measured, ...], wanted: int | None) -> Slider:
+def _over_curve(curved: tuple[CurvePoint, ...], named: tuple[MeasuredPoint, ...], wanted: int | None) -> Slider:
     low, high = (round(100 * curved[end].threshold) for end in (0, -1))
     marks = tuple(
         Mark(
@@ -153,7 +173,7 @@ def _over_curve(curved: tuple[CurvePoint, ...], named: tuple[Measured, ...], wan
     return Slider("threshold", gettext("Threshold of malignancy, percent"), low, high, at, marks)
 
 
-def _over_names(named: tuple[Measured, ...], wanted: int) -> Slider:
+def _over_names(named: tuple[MeasuredPoint, ...], wanted: int) -> Slider:
     last = len(named) - 1
     return Slider("point", gettext("Operating point"), 0, last, min(max(wanted, 0), last), ())
 
@@ -170,7 +190,7 @@ def _down(share: float) -> float:
 
 
 def _figures(
-    name: str, risk: str, point: CurvePoint | Measured, prevalence: float | None, marked: bool = False
+    name: str, risk: str, point: CurvePoint | MeasuredPoint, prevalence: float | None, marked: bool = False
 ) -> PointFigures:
     no_values = _no_values(risk, point)
     values = None
@@ -192,7 +212,7 @@ def _figures(
     )
 
 
-def _no_values(risk: str, point: CurvePoint | Measured) -> str:
+def _no_values(risk: str, point: CurvePoint | MeasuredPoint) -> str:
     """Why nothing may be computed from the prevalence for this threshold; empty where it may."""
     if risk != CURVE_RISK:
         return gettext("Not computed: this point looks for fewer diagnoses than the prevalence that you enter counts.")

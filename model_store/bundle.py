@@ -62,6 +62,11 @@ class Bundle:
     metadata: dict
     report: dict
 
+    @property
+    def label(self) -> str:
+        """Name, version and the beginning of the id, for people."""
+        return f"{self.name} {self.version} · {self.id[:12]}"
+
 
 @dataclass(frozen=True)
 class Golden:

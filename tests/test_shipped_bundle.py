@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 from openvino import Core
 
-from app import create_app
+from app import create_app, evaluation
 from app.config import Config
 from benchmarks import photos as bench_photos
 from benchmarks.site import is_full_answer
 from model_store import comparison, engines
 from model_store.bundle import MODEL, find, verify
+from model_store.classes import CODES
 from model_store.classifier import Classifier
 from model_store.engines.openvino import NETWORK
 from model_store.engines.views import take_apart
+from model_store.prediction import ADVICE_POINTS, SOURCES
 from tests.app.conftest import SECRET_KEY, send
 from tests.load import photos as load_photos
 from tests.load.answers import read, unfit
@@ -52,6 +54,21 @@ def test_it_reaches_the_figures_that_were_asked_for_on_lesions_it_never_saw(bund
     assert figures["calibration_error"]["value"] <= 0.05
     assert bundle.report["sets"]["phone"]["seven_classes"]["balanced_accuracy"]["value"] >= 0.52
     assert figures["lesions"] > 1000
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_its_evaluation_has_every_figure_that_a_page_shows(bundle, source):
+    """A figure under another name would vanish from the pages without an error."""
+    assert {point.name for point in evaluation.operating_points(bundle, source)} >= set(ADVICE_POINTS)
+    assert all(point.sensitivity.low is not None for point in evaluation.operating_points(bundle, source))
+    assert len(evaluation.curve(bundle, source)) > 90
+    assert set(evaluation.by_advice(bundle, source)) == {"urgent", "soon", "unsure", "watch"}
+    assert sum(row["n"] for row in evaluation.by_advice(bundle, source).values()) > 60
+    assert set(evaluation.answers(bundle, source)["by_score"]) == {str(score) for score in range(1, 11)}
+    assert any(evaluation.with_diagnosis(bundle, source, code) for code in CODES)
+    assert evaluation.answers(bundle, source)["set"]
+    assert evaluation.calibration_error(bundle, source).images == evaluation.figures(bundle, source)["images"]
+    assert evaluation.ugly_duckling(bundle)
 
 
 @pytest.mark.parametrize("engine", engines.LOCAL)

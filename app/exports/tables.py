@@ -1,14 +1,15 @@
 """The series as the official ISIC table and as JSON."""
 
 import csv
+import dataclasses
 import io
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
+from app import evaluation
 from app.case_rows import Item, actual
-from app.results import score_on_test, shown_score
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES
 
@@ -45,6 +46,7 @@ def json_text(items: Sequence[Item], failures: Sequence[tuple[str, str]], bundle
 
 def _photo(item: Item, bundle: Bundle) -> dict:
     case, prediction = item.case, item.case.prediction
+    on_test = evaluation.score_on_test(prediction, case.calibration, bundle)
     return {
         "number": item.number,
         "name": case.name,
@@ -56,8 +58,8 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "prediction_set": list(prediction.prediction_set),
         "prediction_set_coverage": case.calibration.set_coverage,
         "risks": {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk},
-        "malignancy_score": shown_score(prediction, case.calibration, bundle),
-        "malignancy_score_on_test": score_on_test(prediction, case.calibration, bundle),
+        "malignancy_score": evaluation.score(prediction, case.calibration, bundle),
+        "malignancy_score_on_test": on_test and dataclasses.asdict(on_test),
         "operating_points": [
             {
                 "name": point.name,

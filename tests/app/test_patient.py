@@ -14,7 +14,7 @@ import pytest
 from flask_babel import format_date
 from PIL import Image
 
-from app import answers, patient, results, wording
+from app import answers, figures, patient, results, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
@@ -443,7 +443,7 @@ def test_the_operator_s_line_about_local_care_is_in_the_page_s_language(make_app
 )
 def test_no_probability_is_shown_as_none_or_certain(app, probability, shown):
     with app.test_request_context("/en/"):
-        assert results.percent(probability) == shown
+        assert figures.percent(probability) == shown
 
 
 def test_a_top_diagnosis_never_decides_the_advice(make_app, photo):

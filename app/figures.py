@@ -1,0 +1,19 @@
+"""Shares as texts, in the language of the page."""
+
+from flask_babel import format_percent
+
+from app.i18n import current_language
+
+
+def percent(probability: float) -> str:
+    """In whole percent; never 0 % or 100 %, since no model can know that."""
+    if probability < 0.01:
+        return f"< {format_percent(0.01)}"
+    if probability > 0.99:
+        return f"> {format_percent(0.99)}"
+    return format_percent(round(probability, 2))
+
+
+def percent_in_tenths(share: float) -> str:
+    """A share in percent with one decimal, the sign as far from it as the language's whole percents have it."""
+    return format_percent(share, format="#,##0.0\N{NO-BREAK SPACE}%" if current_language() == "ru" else "#,##0.0%")
