@@ -218,8 +218,8 @@ def _prediction_schema() -> dict:
         },
         malignancy_score_on_test={
             "oneOf": [_object(photos=_COUNT, malignant=_COUNT), {"type": "null"}],
-            "description": "How many test photos of this source had the same score, and how many of them were MEL, BCC, "
-            "AK or SCC. null where malignancy_score is, and where none of them was, which promises nothing.",
+            "description": "How many test photos of this source had the same score, and how many of them were MEL, "
+            "BCC, AK or SCC. null where malignancy_score is, and where none of them was, which promises nothing.",
         },
     )
 

@@ -133,9 +133,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
             for item in marked
             if item.case.cannot_be_compared
         ),
-        carried=tuple(
-            Carried(item.number, one.case, one.detail) for item, one in zip(marked, sealed, strict=True)
-        ),
+        carried=tuple(Carried(item.number, one.case, one.detail) for item, one in zip(marked, sealed, strict=True)),
         measurements=tuple(
             Measurement(
                 format_decimal(one["count"]),
