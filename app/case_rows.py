@@ -61,8 +61,8 @@ class CaseRow:
     """All that one row of the table may see.
 
     `hidden` is true while the reader has to give a diagnosis first; then everything that the model says is empty.
-    `flags` are those of `FILTERS` that let the row through. `top` is the model's first diagnosis, or `UNJUDGED`;
-    `agrees` and `right` mean nothing where it is that.
+    `flags` are those of `FILTERS` that let the row through. `top` is the model's first diagnosis, or `UNJUDGED`; then
+    `agrees` and `right` mean nothing.
     """
 
     number: int

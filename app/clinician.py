@@ -189,16 +189,16 @@ def opened() -> str:
 def person() -> str:
     """The marked lesions as one person's: which is least like the others.
 
-    A `source` says of all of them how they were taken, where the model told them apart wrongly.
+    `taken` says of all of them how they were taken, where the model told them apart wrongly.
 
     Raises:
         TooFewLesions: fewer than three that can be judged are marked.
         AnswerExpired: an answer is too old.
         OwnFirst: some photos wait for their reader's diagnosis.
     """
-    marked, source = [item for item in _shown_items() if item.marked], _said_source()
-    if source:
-        marked = [dataclasses.replace(item, case=item.case.judged_as(source)) for item in marked]
+    marked, taken = [item for item in _shown_items() if item.marked], _said_source("taken")
+    if taken:
+        marked = [dataclasses.replace(item, case=item.case.judged_as(taken)) for item in marked]
     return render_template("clinician/person.html", page=person_lesions.page(marked))
 
 
@@ -334,8 +334,8 @@ def _told(failures: list[tuple[str, str]]) -> list[Failure]:
     ]
 
 
-def _said_source() -> str:
-    said = request.form.get("source", "")
+def _said_source(field: str = "source") -> str:
+    said = request.form.get(field, "")
     return said if said in SOURCES else ""
 
 
@@ -371,7 +371,7 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
         plain_limit=PLAIN_LIMIT,
         limit_mb=current_app.extensions["config"].max_upload_mb,
         smallest_px=LIMIT_PX,
-        sources=tuple(Choice(code, str(wording.SOURCES[code])) for code in SOURCES),
+        sources=tuple(Choice(code, str(wording.SOURCES[code]), code == _said_source()) for code in SOURCES),
         rows=ordered,
         details=cases.for_one_form(row.sealed.detail for row in ordered),
         failures=tuple(told),

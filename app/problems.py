@@ -116,7 +116,8 @@ PROBLEMS = {
     ),
     "packed_otherwise": Problem(
         422, _l("The file cannot be unpacked from its archive"),
-        _l("The file in the ZIP archive is protected by a password, or packed by a method that this site does not know."),
+        _l("The file in the ZIP archive is protected by a password, or packed by a method that this site does not "
+           "know."),
         _l("Pack the photos into a new ZIP archive without a password, or send them without one."),
     ),
     "empty_archive": Problem(

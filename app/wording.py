@@ -225,7 +225,7 @@ ALL_TAKEN = {
     "phone": _l("All were taken with a phone or camera"),
     "dermoscopy": _l("All were taken through a dermatoscope"),
 }
-# For a clinician, where nobody said it and the model is not sure: the whole table rests on it.
+# Where nobody said it and the model is not sure: a clinician's table rests on what the model takes the photo for.
 SOURCE_UNSURE = _l(
     "The model is not sure how the photo was taken. Choose it above the table, and send the photo again."
 )

@@ -359,6 +359,7 @@ function attachAll() {
   // Also where the box is empty by now: a row that waits goes on to hide the model's answer.
   const hides = photosForm.elements.own_first.checked || waiting.length > 0;
   if (hides && !casesForm.elements.own_first) casesForm.append(asked);
+  casesForm.elements.source.value = photosForm.elements.source.value; // or photos to come would be judged by a guess
   attachDetails(() => true);
   rowsGoAlong = true;
 }

@@ -314,6 +314,17 @@ def test_a_source_that_the_sender_names_decides_the_calibration(make_client, pho
     )
 
 
+def test_how_the_photos_were_taken_stays_chosen_for_those_to_come(make_client, photos):
+    client, chosen = make_client(), r'<option value="(\w+)" selected>'
+    page = send_files(client, photos, source="phone").text
+    assert re.findall(chosen, page[: page.index('id="cases"')]) == ["phone"]
+    carried = [("source", value) for value in re.findall(r'name="source" value="(\w*)"', page)]
+    again = post(client, "/kk/clinician", *carried, ("case", fields_of(page, "case")[0])).text
+    assert re.findall(chosen, again[: again.index('id="cases"')]) == ["phone"]
+    unsaid = send_files(client, photos).text
+    assert re.findall(r'name="source" value="(\w*)"', unsaid) == [""]
+
+
 def test_rows_are_sorted_and_filtered_without_a_script(tiny_client, photos):
     carried = series(tiny_client, photos)
     page = post(tiny_client, f"{URL}/table", *carried, ("order", "malignancy")).text
@@ -377,6 +388,7 @@ def test_in_research_mode_the_actual_diagnosis_stands_beside_the_predicted_one(m
     assert "Actual diagnosis: Melanoma · same as the model's first" in page
     assert "Actual diagnosis: Mole · differs from the model's first" in page
     assert "The actual diagnosis and the model's first are the same: 1 of 2." in page
+    assert "may have learned from" in page
 
 
 def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_client, photos):
@@ -588,8 +600,8 @@ def test_who_knows_how_a_person_s_photos_were_taken_says_it_where_the_model_told
     ]
     page = post(client, f"{URL}/person", *fields).text
     assert "none is pointed out here" in page
-    assert re.findall(r'name="source" value="(\w+)"', page) == ["dermoscopy", "phone"]
-    said = post(client, f"{URL}/person", *fields, ("source", "phone")).text
+    assert re.findall(r'name="taken" value="(\w+)"', page) == ["dermoscopy", "phone"]
+    said = post(client, f"{URL}/person", *fields, ("taken", "phone")).text
     assert "Least like the others" in said
     assert text_of(said).count("With a phone or camera") == 3
     kept = re.findall(r'name="case" value="([^"]+)"', said)

@@ -39,8 +39,9 @@ def files(draw_photo, tmp_path_factory) -> list:
 def send_series(files):
     """A function that opens the clinicians' page, sends the files and waits for all four rows."""
 
-    def send(visit, language: str = "en", own_first: bool = False, sent=None) -> None:
+    def send(visit, language: str = "en", own_first: bool = False, sent=None, source: str = "") -> None:
         visit.open(f"/{language}/clinician")
+        visit.page.locator('select[name="source"]').select_option(source)
         visit.page.locator('#photos input[type="file"]').set_input_files(sent or files)
         if own_first:
             visit.page.locator('input[name="own_first"]').check()
@@ -323,7 +324,7 @@ def test_a_photo_that_the_busy_site_refused_is_sent_again_when_it_says(visit, se
 @WITH_AND_WITHOUT_JAVASCRIPT
 def test_the_table_is_read_in_another_language_without_sending_the_photos_again(visit, send_series, javascript):
     window = visit(javascript=javascript)
-    send_series(window, own_first=True)
+    send_series(window, own_first=True, source="phone")
     role = "link" if javascript else "button"
     window.page.locator(".languages").get_by_role(role, name="Қазақша").click()
     window.page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
@@ -333,6 +334,17 @@ def test_the_table_is_read_in_another_language_without_sending_the_photos_again(
     window.page.locator(".languages").get_by_role("button", name="Русский").click()
     window.page.locator('html[lang="ru"] #rows tr').nth(3).wait_for()
     assert window.page.locator("#rows img").count() == 4
+    assert window.page.locator('select[name="source"]').input_value() == "phone"  # also of the photos to come
+
+
+def test_files_without_an_answer_are_read_in_another_language_where_nothing_else_is(visit, files):
+    window = visit()
+    window.open("/en/clinician")
+    window.page.locator('#photos input[type="file"]').set_input_files(files[-1:])
+    window.page.locator('#photos button[type="submit"]').click()
+    window.page.locator("#failures li").wait_for()
+    window.page.locator(".languages").get_by_role("link", name="Қазақша").click()
+    window.page.locator('html[lang="kk"] #failures').get_by_text("letter.txt").wait_for()
 
 
 @pytest.mark.parametrize("empties_the_box", [False, True])
