@@ -70,7 +70,7 @@ def create_app(config: Config | None = None, classifier: Classifier | None = Non
     app.register_blueprint(api.blueprint)
     app.register_blueprint(clinician.blueprint)
     app.register_blueprint(model_page.blueprint)
-    metrics.start_at_zero(app.view_functions, problems.FAULTS_OF_OURS)
+    metrics.start_at_zero(app.view_functions, ("ok", *problems.FAULTS_OF_OURS))
     return app
 
 

@@ -88,6 +88,14 @@ def test_the_first_failure_of_a_view_is_an_increase_from_zero(make_app):
             assert seen[f"skin_requests_total{{outcome={outcome},view={view}}}"] == 0
 
 
+def test_the_first_answers_of_a_view_are_an_increase_from_zero(make_app):
+    """What was answered before Prometheus asked for the first time would else be in no quantile and no share."""
+    seen = samples(make_app(answering=URGENT).test_client())
+    for view in ("patient.result", "api.answer", "clinician.photo"):
+        assert seen[f"skin_requests_total{{outcome=ok,view={view}}}"] == 0
+        assert seen[f"skin_request_seconds_bucket{{le=+Inf,view={view}}}"] == 0
+
+
 def test_whoever_is_refused_is_counted_by_the_places_that_were_taken(make_app, photo):
     app = make_app(answering=URGENT, uploads=1, decoding=1, deadline_s=0.1)
     client = app.test_client()
