@@ -129,7 +129,7 @@ def photo() -> str:
     file = request.files.get("photo")
     if not file or not file.filename:
         raise MissingPhoto()
-    case, detail = cases.look(file.stream.read(), file.filename, _said_source())
+    case, detail = cases.look(file.stream.getvalue(), file.filename, _said_source())
     return _row(Item(_number(), case, detail))
 
 
@@ -235,7 +235,7 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
     for file in request.files.getlist("photo"):
         if not file.filename:
             continue
-        data = file.stream.read()
+        data = file.stream.getvalue()
         if not archives.is_archive(data):
             yield file.filename, data
             continue
@@ -279,7 +279,7 @@ def _opened_item() -> Item:
 
 def _pictures() -> list[str]:
     """The details of a form's cases, one a line: a script sends them as a file, since a form's fields have a limit."""
-    return request.files["pictures"].stream.read().decode("ascii", "replace").split("\n")
+    return request.files["pictures"].stream.getvalue().decode("ascii", "replace").split("\n")
 
 
 def _failed() -> list[tuple[str, str]]:
