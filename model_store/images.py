@@ -93,7 +93,7 @@ def open_photo(data: bytes) -> Photo:
     Raises:
         PhotoError: `empty_file`; `unsupported_format` (none of the six); `image_too_large` (more than
             `limit_megapixels`, told from the header; fewer for a JPEG of unusually many scans); `image_too_small` (a
-            side below `limit_px`); `damaged_image` (cut off, not what its header says, or of more parts than any photo).
+            side below `limit_px`); `damaged_image` (cut off, not what its header says, or of far too many parts).
     """
     notes: list[str] = []
     with _read_header(data, notes) as image:
