@@ -57,6 +57,8 @@ class SeriesPage:
     limit: int
     plain_limit: int
     limit_mb: int
+    archives: archives.Budget
+    archive_ratio: int
     smallest_px: int
     sources: tuple[Choice, ...]
     rows: tuple[CaseRow, ...]
@@ -229,9 +231,7 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
 
     All archives share one budget; one that passes it is told once, and not read on.
     """
-    budget = archives.Budget(
-        UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"], current_app.extensions["config"].max_upload_mb
-    )
+    budget = _budget()
     for file in request.files.getlist("photo"):
         if not file.filename:
             continue
@@ -243,6 +243,12 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
             yield from archives.photos(data, budget)
         except PhotoError as error:
             yield file.filename, error
+
+
+def _budget() -> archives.Budget:
+    return archives.Budget(
+        UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"], current_app.extensions["config"].max_upload_mb
+    )
 
 
 def _shown_items() -> list[Item]:
@@ -328,6 +334,8 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
         limit=LIMIT,
         plain_limit=PLAIN_LIMIT,
         limit_mb=current_app.extensions["config"].max_upload_mb,
+        archives=_budget(),
+        archive_ratio=archives.MAX_RATIO,
         smallest_px=LIMIT_PX,
         sources=tuple(Choice(code, str(wording.SOURCES[code])) for code in SOURCES),
         rows=ordered,
