@@ -190,7 +190,7 @@ def _photos(most: int) -> list[bytes]:
         raise MissingPhoto()
     if len(files) > most:
         raise TooManyPhotos(most)
-    return [file.stream.read() for file in files]
+    return [file.stream.getvalue() for file in files]
 
 
 def _entry(number: int, data: bytes, source: str | None, site: str, until: float) -> dict:

@@ -10,6 +10,7 @@ from model_store.errors import PhotoError
 MAX_ENTRIES = 500  # of the archive's list, folders and other files among them
 MAX_RATIO = 50  # photos hardly shrink in an archive; a bomb shrinks a thousandfold
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+_PIECE_BYTES = 65_536
 _CODE_PAGE = "cp866"  # in which Windows writes names, where its language is Kazakh or Russian
 _UTF8_FLAG = 0x800
 _UNIX_SYSTEMS = (3, 19)  # Unix and macOS
@@ -99,7 +100,7 @@ def _is_photo(entry: zipfile.ZipInfo) -> bool:
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> bytes | PhotoError:
-    # What the archive states is checked first, and no more than that is ever unpacked: without a size, `read` would
+    # What the archive states is checked first, and hardly more than that is ever unpacked: without a size, `read` would
     # unpack whatever comes, and only then cut it. A wrong statement fails the checksum.
     if entry.flag_bits & _LOCKED_FLAGS or entry.compress_type not in _METHODS:
         return PhotoError("packed_otherwise")
@@ -113,6 +114,9 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, budget: Budget) -> b
     budget.bytes -= entry.file_size
     try:
         with archive.open(entry) as file:
-            return file.read(max(1, entry.file_size))  # of nothing it would not read the end, where the checksum is
+            unpacked = io.BytesIO()
+            while piece := file.read(_PIECE_BYTES):  # read at once it would be held three times
+                unpacked.write(piece)
+            return unpacked.getvalue()
     except Exception:  # on hostile bytes the unpacker raises whatever comes
         return PhotoError("damaged_image")

@@ -60,6 +60,8 @@ class SeriesPage:
     limit: int
     plain_limit: int
     limit_mb: int
+    archives: archives.Budget
+    archive_ratio: int
     smallest_px: int
     sources: tuple[Choice, ...]
     rows: tuple[CaseRow, ...]
@@ -146,7 +148,7 @@ def photo() -> str:
     file = request.files.get("photo")
     if not file or not file.filename:
         raise MissingPhoto()
-    case, detail = cases.look(file.stream.read(), file.filename, _said_source())
+    case, detail = cases.look(file.stream.getvalue(), file.filename, _said_source())
     return _row(Item(_number(), case, detail))
 
 
@@ -254,13 +256,11 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
 
     All archives share one budget; one that passes it is told once, and not read on.
     """
-    budget = archives.Budget(
-        UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"], current_app.extensions["config"].max_upload_mb
-    )
+    budget = _budget()
     for file in request.files.getlist("photo"):
         if not file.filename:
             continue
-        data = file.stream.read()
+        data = file.stream.getvalue()
         if not archives.is_archive(data):
             yield file.filename, data
             continue
@@ -268,6 +268,12 @@ def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
             yield from archives.photos(data, budget)
         except PhotoError as error:
             yield file.filename, error
+
+
+def _budget() -> archives.Budget:
+    return archives.Budget(
+        UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"], current_app.extensions["config"].max_upload_mb
+    )
 
 
 def _shown_items() -> list[Item]:
@@ -316,7 +322,7 @@ def _opened_item() -> Item:
 
 def _pictures() -> list[str]:
     """The details of a form's cases, one a line: a script sends them as a file, since a form's fields have a limit."""
-    text = request.files["pictures"].stream.read().decode("ascii", "replace")
+    text = request.files["pictures"].stream.getvalue().decode("ascii", "replace")
     return text.split("\n") if text else []
 
 
@@ -370,6 +376,8 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
         limit=LIMIT,
         plain_limit=PLAIN_LIMIT,
         limit_mb=current_app.extensions["config"].max_upload_mb,
+        archives=_budget(),
+        archive_ratio=archives.MAX_RATIO,
         smallest_px=LIMIT_PX,
         sources=tuple(Choice(code, str(wording.SOURCES[code]), code == _said_source()) for code in SOURCES),
         rows=ordered,

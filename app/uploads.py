@@ -49,5 +49,5 @@ def read_photo(request: Request) -> bytes:
     """
     for file in request.files.getlist("photo"):
         if file.filename:
-            return file.stream.read()
+            return file.stream.getvalue()
     raise MissingPhoto()

@@ -20,6 +20,10 @@ from model_store.errors import PhotoError
 
 _START = 132  # a preamble of 128 bytes, then "DICM" (PS3.10, section 7.1)
 _HEADER_BYTES = 1_000_000  # the list of elements before the pixels; a hostile one may not take seconds to read
+# An element or an item of a sequence is read in one to four pieces; a photo has a few hundred of both.
+_LIMIT_READS = 20_000
+_LIMIT_FRAGMENTS = 50_000  # of the pixels: 400 bytes each in a file of 20 MB
+_ITEM = b"\xfe\xff\x00\xe0"
 _IMPLICIT, _EXPLICIT, _JPEG = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.50"
 _TRANSFER_SYNTAX = 0x00020010
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"
@@ -84,17 +88,29 @@ def first_picture(data: bytes) -> Picture:
         raise PhotoError("damaged_image") from error
 
 
+class _Header(io.BytesIO):
+    """The elements before the pixels; who reads it in too many pieces is stopped, whatever pydicom takes them for."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data[_START : _START + _HEADER_BYTES])
+        self.reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        if self.reads > _LIMIT_READS:
+            raise PhotoError("damaged_image")
+        return super().read(size)
+
+
 def _transfer_syntax(data: bytes) -> str:
     # Read by itself: pydicom would unpack a deflated file, however large, before anybody could look at it.
-    elements = data_element_generator(
-        io.BytesIO(data[_START : _START + _HEADER_BYTES]), False, True, stop_when=lambda tag, *_: tag >> 16 != 2
-    )
+    elements = data_element_generator(_Header(data), False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
     return next(_text(one.value) for one in elements if one.tag == _TRANSFER_SYNTAX)
 
 
 def _description(data: bytes, implicit: bool) -> tuple[dict, int]:
     """Whatever describes the pixels, and where in the file their element begins."""
-    header = io.BytesIO(data[_START : _START + _HEADER_BYTES])
+    header = _Header(data)
     for _ in data_element_generator(header, False, True, stop_when=lambda tag, *_: tag >> 16 != 2):
         pass
     elements = data_element_generator(
@@ -113,6 +129,10 @@ def _description(data: bytes, implicit: bool) -> tuple[dict, int]:
 
 
 def _jpeg(encapsulated: bytes, values: dict) -> bytes:
+    # In front of the pixels stands a table with 4 bytes for each frame.
+    table_bytes = int.from_bytes(encapsulated[4:8], "little")
+    if max(encapsulated.count(_ITEM), table_bytes // 4) > _LIMIT_FRAGMENTS:
+        raise PhotoError("damaged_image")
     frame = get_frame(encapsulated, 0, number_of_frames=values["frames"])
     if not frame.startswith(b"\xff\xd8\xff"):
         raise PhotoError("damaged_image")

@@ -7,7 +7,7 @@ be reached, and an oversized header is refused without Pillow's warning about it
 
 import io
 import math
-import re
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +20,14 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 from pillow_heif import HeifImageFile
 
-from model_store import cpus, dicom
+from model_store import cpus, dicom, parts
 from model_store.errors import PhotoError
 
 # Left alone, one takes the host's processors and the other four, whatever the container's quota.
 AvifImagePlugin.DEFAULT_MAX_THREADS = pillow_heif.options.DECODE_THREADS = cpus.available()
+
+# Pillow warns of every entry of EXIF that it cannot read: 65,535 lines in the log for one photo, about what is in it.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 LIMIT_MEGAPIXELS = 50  # the largest phone sensors in wide use store 48 or 50 megapixels
 # Their decoders hold several copies of the whole picture; at these sizes they need as much memory as a PNG of 50.
@@ -40,13 +43,8 @@ _KEPT_PX = 512
 _KEPT_PIXELS = 8_000_000
 _BAND_ROWS = 64  # a large photo is scaled down in bands of so many rows, since most steps copy what they change
 
-# An encoder writes about ten scans; thousands of them, each over the whole picture, would decode for minutes.
-_LIMIT_JPEG_SCANS = 100
 # Each scan goes over every pixel again: 16 of them over 50 megapixels, or 66 over 12, take about a second.
 _LIMIT_SCANNED_MEGAPIXELS = 800
-_JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
-# Every marker with a length, and the end. FF 00 is data; FF 01 and FF D0 to D8 stand alone (ITU-T T.81, table B.1).
-_JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xd0-\xd8\xff]")
 
 SIGNATURE_BYTES = 132  # how much of a file tells its type: DICOM's stands last, behind 128 bytes of anything
 _AVIF_BRANDS = {b"avif", b"avis"}
@@ -95,7 +93,7 @@ def open_photo(data: bytes) -> Photo:
     Raises:
         PhotoError: `empty_file`; `unsupported_format` (none of the six); `image_too_large` (more than
             `limit_megapixels`, told from the header; fewer for a JPEG of unusually many scans); `image_too_small` (a
-            side below `limit_px`); `damaged_image` (cut off, or not what its header says).
+            side below `limit_px`); `damaged_image` (cut off, not what its header says, or of far too many parts).
     """
     notes: list[str] = []
     with _read_header(data, notes) as image:
@@ -145,38 +143,27 @@ def _read_header(data: bytes, notes: list[str]) -> Image.Image:
     decoder = _decoder(data)
     if decoder is None:
         raise PhotoError("unsupported_format")
+    scans = parts.count_scans(data) if decoder is JpegImageFile else 0
+    if decoder is PngImageFile:
+        parts.check_chunks(data)
+    elif decoder in (HeifImageFile, AvifImageFile):
+        parts.check_boxes(data)
     try:
         image = decoder(io.BytesIO(data))
     except Image.DecompressionBombError as error:
         raise PhotoError("image_too_large", limit_megapixels=LIMIT_MEGAPIXELS) from error
     except Exception as error:  # on hostile bytes a decoder raises whatever comes
         raise PhotoError("damaged_image") from error
-    if decoder is JpegImageFile:
-        _check_scans(_jpeg_scans(data), image.size)
+    if scans:
+        _check_scans(scans, image.size)
     return image
 
 
 def _check_scans(scans: int, size: tuple[int, int]) -> None:
-    if scans > _LIMIT_JPEG_SCANS:
-        raise PhotoError("damaged_image")
     width, height = size
     if scans * width * height > _LIMIT_SCANNED_MEGAPIXELS * 1_000_000:
         limit = min(LIMIT_MEGAPIXELS, _LIMIT_SCANNED_MEGAPIXELS // scans)
         raise PhotoError("image_too_large", limit_megapixels=limit)
-
-
-def _jpeg_scans(data: bytes) -> int:
-    """Count scans by walking from marker to marker, so that the video behind a motion photo is not searched."""
-    scans = 0
-    marker = _JPEG_MARKER.search(data, 2)
-    while marker and scans <= _LIMIT_JPEG_SCANS and data[marker.start() + 1] != _JPEG_END:
-        start = marker.start()
-        scans += data[start + 1] == _JPEG_SCAN
-        length = int.from_bytes(data[start + 2 : start + 4], "big")
-        if length < 2:  # it counts its own two bytes
-            raise PhotoError("damaged_image")
-        marker = _JPEG_MARKER.search(data, start + 2 + length)
-    return scans
 
 
 def _check_size(image: Image.Image) -> None:

@@ -42,27 +42,40 @@ async function take(files) {
     photosForm.submit(); // the server can open it
     return;
   }
+  const budget = {
+    bytes: Number(text.archiveBytes),
+    entries: Number(text.archiveEntries),
+    largest: Number(text.limitMb) * 1e6,
+    ratio: Number(text.archiveRatio),
+  };
   for (const [index, file] of files.entries()) {
-    if (packed[index]) await takeArchive(file);
+    if (packed[index]) await takeArchive(file, budget);
     else enqueue(file.name, file);
   }
   work();
 }
 
 // Every file of an archive gets a place in the queue or stands among those without an answer.
-async function takeArchive(file) {
+async function takeArchive(file, budget) {
   const reasons = {
     damaged_archive: text.textArchive,
     packed_otherwise: text.textPackedOtherwise,
     empty_archive: text.textEmptyArchive,
     archive_too_large: text.textArchiveTooLarge,
+    body_too_large: text.textTooLarge,
+    too_many_photos: text.textTooMany,
     damaged_image: text.textDamaged,
   };
-  const found = await openArchive(file).catch(() => [{ name: file.name, code: "damaged_archive" }]);
-  if (!found.length) found.push({ name: file.name, code: "empty_archive" });
-  for (const { name, blob, code } of found) {
-    if (blob) enqueue(name, blob);
-    else fail(name, reasons[code], code);
+  let isEmpty = true;
+  try {
+    for await (const { name, blob, code } of openArchive(file, budget, isFull)) {
+      isEmpty = false;
+      if (blob) enqueue(name, blob);
+      else fail(name, reasons[code], code);
+    }
+    if (isEmpty) fail(file.name, reasons.empty_archive, "empty_archive");
+  } catch {
+    fail(file.name, reasons.damaged_archive, "damaged_archive");
   }
 }
 

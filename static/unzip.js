@@ -6,7 +6,6 @@ const ENTRY = 0x02014b50; // of the central directory (APPNOTE.TXT 4.3.12)
 const END = 0x06054b50; // of the archive (4.3.16)
 const END_BYTES = 22;
 const LONGEST_COMMENT = 65535;
-const MAX_UNPACKED_BYTES = 500e6;
 const LOCKED_FLAGS = 0x61; // protected by a password, a patch for another file, strongly encrypted (4.4.4)
 const UTF8_FLAG = 0x800; // the name's encoding (4.4.4, bit 11)
 const UNIX_SYSTEMS = [3, 19]; // of the version made by (4.4.2): Unix and macOS
@@ -26,9 +25,11 @@ function canOpenArchives() {
   }
 }
 
-// Gives [{name, blob}], or with the code of a problem in place of a blob that cannot be had; whatever is no photo by its
-// place (folders, hidden files) is left out. Throws where the archive's list cannot be read.
-async function openArchive(file) {
+// Gives {name, blob} one after the other, or with the code of a problem in place of a blob that cannot be had; whatever is
+// no photo by its place (folders, hidden files) is left out. Throws where the archive's list cannot be read. The limits are
+// the site's, in app/archives.py; `budget` {bytes, entries, largest, ratio} is what all archives may still hold together.
+// Once `isFull`, nothing more is unpacked.
+async function* openArchive(file, budget, isFull) {
   const tail = new DataView(await file.slice(Math.max(0, file.size - END_BYTES - LONGEST_COMMENT)).arrayBuffer());
   let end = tail.byteLength - END_BYTES;
   while (end >= 0 && tail.getUint32(end, true) !== END) end -= 1;
@@ -36,9 +37,14 @@ async function openArchive(file) {
   const start = tail.getUint32(end + 16, true);
   const list = new DataView(await file.slice(start, start + tail.getUint32(end + 12, true)).arrayBuffer());
   const found = [];
-  let unpacked = 0;
+  let listed = 0;
   for (let at = 0; at < list.byteLength;) {
     if (list.getUint32(at, true) !== ENTRY) throw new Error("no entry");
+    listed += 1;
+    if (listed > budget.entries) {
+      yield { name: file.name, code: "archive_too_large" };
+      return;
+    }
     const [flags, method] = [list.getUint16(at + 8, true), list.getUint16(at + 10, true)];
     const [packedSize, size] = [list.getUint32(at + 20, true), list.getUint32(at + 24, true)];
     const [nameSize, extraSize, commentSize] = [28, 30, 32].map((place) => list.getUint16(at + place, true));
@@ -49,12 +55,23 @@ async function openArchive(file) {
     at += 46 + nameSize + extraSize + commentSize;
     const last = name.split("/").pop();
     if (!last || last.startsWith(".") || name.startsWith("__MACOSX/") || /^thumbs\.db$/i.test(last)) continue;
-    unpacked += size;
-    if (flags & LOCKED_FLAGS || ![0, 8].includes(method)) found.push({ name: last, code: "packed_otherwise" });
-    else if (unpacked > MAX_UNPACKED_BYTES) found.push({ name: last, code: "archive_too_large" });
-    else found.push({ name: last, ...await unpack(file, place, packedSize, size, method) });
+    found.push({ name: last, flags, method, packedSize, size, place });
   }
-  return found;
+  budget.entries -= listed;
+  for (const { name, flags, method, packedSize, size, place } of found) {
+    if (isFull()) yield { name, code: "too_many_photos" };
+    else if (flags & LOCKED_FLAGS || ![0, 8].includes(method)) yield { name, code: "packed_otherwise" };
+    else if (size > budget.ratio * Math.max(packedSize, 1)) yield { name, code: "archive_too_large" };
+    else if (size > budget.largest) yield { name, code: "body_too_large" };
+    else if (size > budget.bytes) {
+      budget.bytes = 0;
+      yield { name: file.name, code: "archive_too_large" };
+      return;
+    } else {
+      budget.bytes -= size;
+      yield { name, ...await unpack(file, place, packedSize, size, method) };
+    }
+  }
 }
 
 async function unpack(file, place, packedSize, size, method) {

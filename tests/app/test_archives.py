@@ -5,6 +5,7 @@ import tracemalloc
 import zipfile
 import zlib
 
+import numpy as np
 import pytest
 
 from app import archives
@@ -174,3 +175,15 @@ def test_an_encrypted_entry_is_told_apart(flag):
     ((_, content),) = photos(bytes(data), Budget(MEGABYTE, LARGEST_MB))
     assert isinstance(content, PhotoError)
     assert content.code == "packed_otherwise"
+
+
+def test_a_photo_in_an_archive_is_held_once_beside_its_archive():
+    content = np.random.default_rng(0).bytes(5_000_000)
+    data = packed({"a.jpg": content}, zipfile.ZIP_DEFLATED)
+    tracemalloc.start()
+    try:
+        assert list(photos(data, Budget(10_000_000, 20))) == [("a.jpg", content)]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * len(content)

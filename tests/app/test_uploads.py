@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+import tracemalloc
 
 import flask
 import numpy as np
@@ -95,6 +96,25 @@ def test_the_first_field_that_was_filled_in_counts(app):
     camera_left_empty = {"photo": [(io.BytesIO(b""), ""), (io.BytesIO(b"chosen"), "b.jpg")]}
     with app.test_request_context("/", method="POST", data=camera_left_empty):
         assert read_photo(flask.request) == b"chosen"
+
+
+@pytest.mark.parametrize(
+    "path", ["/en/result", "/api/v1/answer", "/api/v1/answers", "/en/clinician/photo", "/en/clinician"]
+)
+def test_an_upload_is_held_once(client, path):
+    content = b"no photo" * 2_500_000
+    send_small = {"csrf_token": token(client), "photo": (io.BytesIO(b"no photo"), "x.jpg")}
+    client.post(path, data=send_small)  # what is imported on first use is imported now
+    boundary, body = encode_multipart(
+        {"csrf_token": token(client), "photo": FileStorage(io.BytesIO(content), "x.jpg", "image/jpeg")}
+    )
+    tracemalloc.start()
+    try:
+        client.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(content) < peak < 1.5 * len(content)
 
 
 @pytest.mark.parametrize("form", [{}, {"photo": "text instead of a file"}, {"photo": (io.BytesIO(b""), "")}])

@@ -198,6 +198,41 @@ def test_every_file_of_every_archive_ends_as_a_row_or_among_the_failures(visit, 
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
+def test_an_archive_has_the_same_limits_in_the_browser_and_on_the_server(visit, files, tmp_path, javascript):
+    photo = files[0].read_bytes()
+    sent = [
+        zipped(tmp_path / "bomb.zip", {"bomb.jpg": bytes(1_000_000), "beside.jpg": photo}),
+        zipped(tmp_path / "many.zip", {f"{number}.jpg": b"" for number in range(500)}),
+    ]
+    window = visit(javascript=javascript)
+    window.open("/en/clinician")
+    window.page.locator('#photos input[type="file"]').set_input_files(sent)
+    window.page.locator('#photos button[type="submit"]').click()
+    window.page.locator("#rows tr").wait_for()
+    window.page.locator("#failures li").nth(1).wait_for()
+    told = dict(line.strip().split(": ", 1) for line in window.page.locator("#failures li").all_inner_texts())
+    assert {name: reason.lower() for name, reason in told.items()} == {
+        "bomb.jpg": "the archive holds too much",
+        "many.zip": "the archive holds too much",
+    }
+
+
+def test_once_the_table_is_full_nothing_more_is_unpacked(visit, tmp_path):
+    archive = zipped(tmp_path / "visit.zip", {f"{number}.jpg": b"no photo" for number in range(60)})
+    window = visit()
+    window.open("/en/clinician")
+    window.page.evaluate(
+        "() => { const Real = DecompressionStream; window.unpacked = 0;"
+        " window.DecompressionStream = function (kind) { window.unpacked += 1; return new Real(kind); }; }"
+    )
+    window.page.locator('#photos input[type="file"]').set_input_files(archive)
+    window.page.locator('#photos button[type="submit"]').click()
+    window.page.locator("#failures li").nth(9).wait_for()
+    assert window.page.evaluate("window.unpacked") == 50 + 1  # and whether the browser can
+    assert "more than 50 photos" in window.page.locator("#failures").inner_text()
+
+
+@WITH_AND_WITHOUT_JAVASCRIPT
 def test_names_in_an_archive_of_windows_are_read_in_its_code_page(visit, send_series, files, tmp_path, javascript):
     name = "рак кожи.jpg".encode("cp866")
     entry = zipfile.ZipInfo("x" * len(name))

@@ -11,10 +11,14 @@ import pydicom
 from PIL import Image, ImageChops
 from pydicom.uid import ExplicitVRLittleEndian, JPEGBaseline8Bit
 
+from tests.fuzz.filled import fill
+
 # What breaks parsers: nothing, one, the borders of signed and unsigned numbers.
 BORDERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 # One in so many is damaged from a photo of 12 megapixels or more; the others are small, so that there can be many.
 LARGE_EVERY = 200
+# One in so many is whole, but for one part that fills it up to the limit of an upload.
+FILLED_EVERY = 50
 LARGE = {
     "large JPEG": {"format": "JPEG", "quality": 90},
     "large progressive JPEG": {"format": "JPEG", "progressive": True, "subsampling": 0},
@@ -86,6 +90,10 @@ def _smooth(image: Image.Image, kind: str) -> bytes:
 def make(number: int, seed: int = 0) -> tuple[str, bytes]:
     """The damaged file of that number, and its kind; the kinds take turns."""
     generator = np.random.default_rng((seed, number))
+    if number % FILLED_EVERY == FILLED_EVERY - 2:
+        kinds = originals()
+        kind = list(kinds)[number // FILLED_EVERY % len(kinds)]
+        return f"filled {kind}", fill(kind, kinds[kind][generator.integers(len(kinds[kind]))], generator)
     if number % LARGE_EVERY == LARGE_EVERY - 1:
         kinds = [*LARGE, *LARGE_SMOOTH]
         kind = kinds[number // LARGE_EVERY % len(kinds)]

@@ -10,8 +10,9 @@ from PIL import Image
 from app.problems import PROBLEMS
 from tests.app.conftest import WATCH, classifier, encode, make_app, send  # noqa: F401 (two are fixtures)
 from tests.fuzz import decoding
-from tests.fuzz.__main__ import LIMIT_MB
-from tests.fuzz.inputs import LARGE_EVERY, LARGE_SMOOTH, large, make, originals
+from tests.fuzz.__main__ import LIMIT_MB, LIMIT_S
+from tests.fuzz.filled import UPLOAD_BYTES
+from tests.fuzz.inputs import FILLED_EVERY, LARGE_EVERY, LARGE_SMOOTH, large, make, originals
 
 INPUTS = 300
 
@@ -35,6 +36,16 @@ def test_the_same_number_gives_the_same_damage_and_another_seed_another():
 def test_a_few_are_as_large_as_those_of_phones():
     assert [make(number)[0] for number in range(LARGE_EVERY - 2, LARGE_EVERY + 1)].count("large JPEG") == 1
     assert Image.open(io.BytesIO(large("large JPEG"))).size == (4000, 3000)
+
+
+@pytest.mark.parametrize("number", range(FILLED_EVERY - 2, INPUTS, FILLED_EVERY))
+def test_a_file_filled_with_one_part_is_read_or_refused_within_the_limits(number):
+    assert 0.95 * UPLOAD_BYTES < len(make(number)[1]) <= UPLOAD_BYTES
+    outcome = decoding.look(number, 0)
+    assert outcome.kind == f"filled {list(originals())[number // FILLED_EVERY]}"
+    assert not outcome.defect
+    assert outcome.seconds < LIMIT_S
+    assert outcome.megabytes < LIMIT_MB
 
 
 @pytest.mark.parametrize("kind", LARGE_SMOOTH)

@@ -1,8 +1,10 @@
 """A photo in a DICOM file opens like any other, and nothing of the patient comes with it."""
 
 import io
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +206,79 @@ def test_deeply_nested_sequences_end_in_an_error_not_in_a_crash(lesion):
     nested = b"\x08\x00\x18\x22SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff" * 40_000
     with pytest.raises(PhotoError, match="damaged_image"):
         open_photo(data[:start] + nested + data[start:])
+
+
+def element(group: int, number: int, kind: bytes, length: int) -> bytes:
+    """The head of an element of an explicit file; the longest kinds have a length of four bytes."""
+    tag = struct.pack("<HH", group, number) + kind
+    return tag + (b"\0\0" + struct.pack("<I", length) if kind in (b"SQ", b"OB", b"UN") else struct.pack("<H", length))
+
+
+ENDLESS, EMPTY_ITEM = 0xFFFFFFFF, b"\xfe\xff\x00\xe0\0\0\0\0"
+IN_HEADER = {
+    "items": element(8, 0x1140, b"SQ", ENDLESS) + EMPTY_ITEM * 100_000,
+    "ends of items": element(8, 0x1140, b"SQ", ENDLESS) + b"\xfe\xff\x0d\xe0\0\0\0\0" * 100_000,
+    "elements in place of items": element(8, 0x1140, b"SQ", ENDLESS) + b"\x08\0\x40\x11\0\0\0\0" * 100_000,
+    "elements": b"".join(element(9 + (n >> 16), n & 0xFFFF, b"LO", 0) for n in range(100_000)),
+    "sequences": b"".join(element(9 + (n >> 16), n & 0xFFFF, b"SQ", 0) for n in range(60_000)),
+}
+
+
+@pytest.mark.parametrize("part", IN_HEADER.values(), ids=IN_HEADER)
+def test_a_header_of_very_many_parts_is_refused_in_no_time(lesion, part):
+    data = file_of(lesion.tobytes())
+    start = data.index(b"\x28\x00\x02\x00")  # samples per pixel
+    started = time.process_time()
+    with pytest.raises(PhotoError, match="damaged_image"):
+        open_photo(data[:start] + part + b"\xfe\xff\xdd\xe0\0\0\0\0" * (b"SQ\0\0\xff" in part) + data[start:])
+    assert time.process_time() - started < 0.7
+
+
+def test_items_before_the_transfer_syntax_are_refused_in_no_time(lesion):
+    data = file_of(lesion.tobytes())
+    start = data.index(b"\x02\x00\x10\x00")
+    items = element(2, 3, b"SQ", ENDLESS) + EMPTY_ITEM * 100_000 + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    started = time.process_time()
+    with pytest.raises(PhotoError, match="damaged_image"):
+        open_photo(data[:start] + items + data[start:])
+    assert time.process_time() - started < 0.7
+
+
+@pytest.mark.parametrize("frames", [1, 2, 2_400_000])
+def test_pixels_in_very_many_fragments_are_refused(lesion, frames):
+    fields = {"PhotometricInterpretation": "YBR_FULL_422", "NumberOfFrames": frames}
+    data = file_of(encapsulate([jpeg_of(lesion)]), JPEGBaseline8Bit, **fields)
+    end = data.rindex(b"\xfe\xff\xdd\xe0")
+    with pytest.raises(PhotoError, match="damaged_image"):
+        open_photo(data[:end] + EMPTY_ITEM * 2_400_000 + data[end:])
+
+
+def test_a_table_of_very_many_frames_is_refused(lesion):
+    fields = {"PhotometricInterpretation": "YBR_FULL_422", "NumberOfFrames": 2}
+    data = file_of(encapsulate([jpeg_of(lesion)], has_bot=False), JPEGBaseline8Bit, **fields)
+    table = data.rindex(EMPTY_ITEM)
+    frames = 4_000_000
+    with pytest.raises(PhotoError, match="damaged_image"):
+        open_photo(data[: table + 4] + struct.pack("<I", 4 * frames) + bytes(4 * frames) + data[table + 8 :])
+
+
+def test_a_film_of_hundreds_of_frames_is_read(lesion):
+    fields = {"PhotometricInterpretation": "YBR_FULL_422", "NumberOfFrames": 900}
+    jpeg = jpeg_of(lesion)
+    for has_table in (True, False):
+        data = file_of(encapsulate([jpeg] * 900, has_bot=has_table), JPEGBaseline8Bit, **fields)
+        assert np.array_equal(open_photo(data).rgb, open_photo(jpeg).rgb)
+
+
+def test_a_jpeg_of_very_many_segments_inside_is_refused(lesion):
+    jpeg = jpeg_of(lesion)
+    data = file_of(
+        encapsulate([jpeg[:2] + b"\xff\xe0\x00\x02" * 500_000 + jpeg[2:]]),
+        JPEGBaseline8Bit,
+        PhotometricInterpretation="YBR_FULL_422",
+    )
+    with pytest.raises(PhotoError, match="damaged_image"):
+        open_photo(data)
 
 
 def test_nothing_is_said_of_what_cannot_be_read(lesion, tmp_path):
