@@ -50,6 +50,16 @@ def test_no_setting_is_documented_that_does_not_exist():
     assert documented == {field.metadata["variable"] for field in dataclasses.fields(Config)}
 
 
+def test_the_map_names_every_module_and_no_other():
+    content = read("architecture.md")
+    for package in ("app", "model_store", "training"):
+        part = content[content.index(f"\n## {package}/") :].split("\n## ")[1]
+        named = set(re.findall(r"`([\w/]+\.py)`", part)) - {"wsgi.py", "gunicorn.conf.py", "gunicorn_worker.py"}
+        modules = {file.relative_to(ROOT / package).as_posix() for file in (ROOT / package).rglob("*.py")}
+        empty = {name for name in modules if name.endswith("__init__.py") and name not in named}
+        assert named == {name for name in modules - empty if not name.startswith("configs/")}
+
+
 def test_the_servers_own_variables_are_documented_with_their_defaults():
     configuration = (ROOT / "gunicorn.conf.py").read_text(encoding="utf-8")
     read_there = re.findall(r'_setting\("(\w+)", "([^"]*)"', configuration)
