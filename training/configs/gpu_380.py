@@ -6,8 +6,9 @@ Command:  KERAS_BACKEND=jax python -m training train --config gpu_380 --data DIR
           (more than one GPU: --devices N)
           Where a command may last ten minutes: --minutes 9, and the same command again. README.md says what to bring.
           Where only small files leave the machine: there `tar -cz runs/gpu_380 | split -b 15M - run_`, and here
-          `cat run_* | tar -xz`. Of a finished run that is 66 MB. One that still trains has its checkpoint there, five
-          times as much, and goes on from it anywhere; so whoever has less time lowers `epochs` before the first call.
+          `cat run_* | tar -xz`. Of a finished run that is 66 MB. One that still trains has its checkpoint there, which
+          also holds the optimizer and is far larger, and goes on from it anywhere. Whoever has too little time for
+          that lowers `epochs` before the first call: the rate must come to its end.
 """
 
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
