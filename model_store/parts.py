@@ -2,8 +2,8 @@
 
 Pillow reads the parts in front of the pixels one by one in Python and keeps most of them: millions of empty ones, which
 no camera and no program writes, would hold a thread for half a minute; libavif keeps a record of each property. Here
-the lengths that the parts state lead from one to the next, as in the decoders, and a limit ends it: it takes milliseconds
-whatever the file is. WebP has none: libwebp needs a quarter of a second for 20 MB of empty chunks.
+the lengths that the parts state lead from one to the next, as in the decoders, and a limit ends it in milliseconds.
+WebP has none: libwebp needs a quarter of a second for 20 MB of empty chunks.
 """
 
 import re
