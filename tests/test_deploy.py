@@ -61,6 +61,8 @@ def test_the_job_of_the_guide_takes_statuses_that_no_repetition_mends_and_is_a_c
     assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailIndex", [1, 2])
     pod = job["spec"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never"  # Kubernetes takes a policy for failures with no other
+    # A new volume is root's, and the image's user could write nothing there.
+    assert f"USER {pod['securityContext']['fsGroup']}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
     (container,) = pod["containers"]
     words = [word.replace("$(JOB_COMPLETION_INDEX)", "7") for word in container["command"] + container["args"]]
     assert words[:3] == ["python", "-m", "model_store"]
