@@ -19,11 +19,30 @@ class MissingPhoto(ModelStoreError):
         super().__init__("missing_photo")
 
 
+class BodyCutOff(ModelStoreError):
+    """Less of a form came than was announced: the connection broke, or is so slow that the worker stopped waiting."""
+
+    def __init__(self) -> None:
+        super().__init__("body_cut_off")
+
+
 class UploadRequest(Request):
     """A request whose files stay in memory; Werkzeug would write those over 500 kB to a temporary file."""
 
     max_form_memory_size = FORM_FIELDS_BYTES
     max_form_parts = MAX_FORM_PARTS
+
+    def _load_form_data(self) -> None:
+        is_new = "form" not in self.__dict__
+        super()._load_form_data()
+        # Werkzeug gives what came of a form as an empty one, which would read as a form without its token or photo.
+        if is_new and self.mimetype.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
+            body = self.environ["wsgi.input"]
+            left_bytes = getattr(
+                getattr(body, "reader", None), "length", 0
+            )  # of gunicorn's, where a length was announced
+            if left_bytes and not body.read(1):
+                raise BodyCutOff()
 
     def _get_file_stream(self, total_content_length, content_type, filename=None, content_length=None) -> io.BytesIO:
         return io.BytesIO()
