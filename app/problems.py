@@ -76,6 +76,12 @@ PROBLEMS = {
         _l("The file is larger than %(limit_mb)s MB."),
         _l("Send a smaller copy: crop the photo around the spot, or set the camera to a smaller size."),
     ),
+    "body_cut_off": Problem(
+        400, _l("The photo did not arrive whole"),
+        _l("The connection broke or is very slow, so that only a part came. Nothing of it was kept."),
+        _l("Send it again, if you can where the connection is better. If the spot worries you, see a doctor without "
+           "waiting for this site."),
+    ),
     "csrf_expired": Problem(
         400, _l("The page was open too long"),
         _l("For your safety, a form can be sent only for a limited time after its page was opened, and only from a "

@@ -21,6 +21,13 @@ class MissingPhoto(ModelStoreError):
         super().__init__("missing_photo")
 
 
+class BodyCutOff(ModelStoreError):
+    """Less of a form came than was announced: the connection broke, or is so slow that the worker stopped waiting."""
+
+    def __init__(self) -> None:
+        super().__init__("body_cut_off")
+
+
 class UploadRequest(Request):
     """A request whose files stay in memory; Werkzeug would write those over 500 kB to a temporary file.
 
@@ -34,6 +41,17 @@ class UploadRequest(Request):
         super().__init__(*arguments, **options)
         # Bytes that are no UTF-8 would raise wherever the query is read, in the page about the error too.
         self.query_string = quote(self.query_string, safe=string.punctuation).encode()
+
+    def _load_form_data(self) -> None:
+        is_new = "form" not in self.__dict__
+        super()._load_form_data()
+        # Werkzeug gives what came of a form as an empty one, which would read as a form without its token or photo.
+        if is_new and self.mimetype.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
+            body = self.environ["wsgi.input"]
+            # gunicorn's reader of a body whose length was announced counts down what is still to come.
+            left_bytes = getattr(getattr(body, "reader", None), "length", 0)
+            if left_bytes and not body.read(1):
+                raise BodyCutOff()
 
     def _get_file_stream(self, total_content_length, content_type, filename=None, content_length=None) -> io.BytesIO:
         return io.BytesIO()

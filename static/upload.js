@@ -2,9 +2,9 @@
 "use strict";
 
 const MAX_SIDE_PX = 2048; // of what is sent; the model compares photos at far less
-const LATER_SIDE_PX = 1024; // after the connection broke: a quarter of the bytes gets through where all did not
+const LATER_SIDE_PX = 768; // after the connection broke: a seventh of the pixels gets through where all did not
 // Of the JPEG that is sent: a small square is not averaged down before the model sees it.
-const jpegQuality = (side) => (side > 1000 ? 0.92 : 0.98);
+const jpegQuality = (side) => (side > 700 ? 0.92 : 0.98);
 const HANDLE_PX = 26; // how near to a corner a finger must be to take it
 const SMALLEST_PART = 1 / 8; // of the photo's shorter side
 
@@ -324,6 +324,7 @@ form.addEventListener("submit", async (event) => {
 
 function send(body, isSecondTime = false) {
   say("Sending");
+  const isProblem = (code) => request.responseText.includes(`data-problem="${code}"`);
   const request = new XMLHttpRequest(); // fetch tells nothing about an upload's progress
   request.open("POST", form.action);
   request.setRequestHeader("Accept", "text/html");
@@ -337,11 +338,12 @@ function send(body, isSecondTime = false) {
   request.addEventListener("load", () => {
     const isPage = request.getResponseHeader("Content-Type")?.startsWith("text/html");
     if (!isPage) fail();
-    else if (request.responseText.includes('data-problem="csrf_expired"')) {
-      if (isSecondTime) tell(request.responseText);
-      else sendWithNewToken(body);
-    } else if (request.status === 429 || request.status >= 500) tell(request.responseText);
-    else show(request.responseText);
+    else if (isProblem("csrf_expired") && !isSecondTime) sendWithNewToken(body);
+    else if (isProblem("csrf_expired") || request.status === 429 || request.status >= 500) tell(request.responseText);
+    else if (isProblem("body_cut_off")) {
+      longestSide = LATER_SIDE_PX;
+      tell(request.responseText);
+    } else show(request.responseText);
   });
   request.addEventListener("error", () => {
     longestSide = LATER_SIDE_PX;

@@ -404,6 +404,17 @@ def test_the_site_answers_while_more_clients_are_slow_than_it_has_threads(site_p
         assert seconds < 10  # the limits are 20 and 60
 
 
+@pytest.mark.parametrize("path", [b"/en/result", b"/api/v1/answer"])
+def test_of_a_form_that_does_not_come_whole_nothing_else_is_said(site_port, path):
+    head = b"POST " + path + b" HTTP/1.1\r\nHost: localhost\r\nAccept: application/json\r\n"
+    head += b"Content-Type: multipart/form-data; boundary=a\r\nContent-Length: 900000\r\n\r\n"
+    part = b'--a\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + bytes(200_000)
+    with clients(site_port, 1, head + part) as (connection,):
+        connection.shutdown(socket.SHUT_WR)
+        answer = read_all(connection)
+    assert re.match(rb"HTTP/1.1 400 .*\"code\": ?\"body_cut_off\"", answer, re.DOTALL)
+
+
 @pytest.mark.parametrize("chunks", [b"zz\r\n", b"3\r\nabcXX\r\n", b"3;\r\nabc\r\n", b"0\r\nno trailer\r\n\r\n"])
 def test_a_malformed_chunk_is_a_request_that_cannot_be_understood(site_port, chunks):
     head = b"POST /api/v1/answer HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=a\r\n"

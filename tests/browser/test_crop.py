@@ -245,7 +245,7 @@ def test_a_broken_connection_is_told_and_the_photo_can_be_sent_again_in_fewer_by
     page.get_by_text("The connection broke").wait_for()
     page.unroute("**/result")
     phone.complaints.clear()  # the browser's own line about the failed request
-    assert send(page)[0].size == (1024, 1024)
+    assert send(page)[0].size == (768, 768)
 
 
 def test_what_the_browser_cannot_show_is_sent_as_it_is(phone, draw_photo, tmp_path):
