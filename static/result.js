@@ -41,8 +41,10 @@ document.addEventListener("submit", async (event) => {
   if (!form.matches("[data-in-place]")) return;
   event.preventDefault();
   const address = event.submitter?.getAttribute("formaction") ?? form.action;
+  const body = new FormData(form);
+  if (event.submitter?.name) body.append(event.submitter.name, event.submitter.value);
   document.body.classList.add("waiting");
-  const reply = await fetch(address, { method: "POST", body: new FormData(form) }).catch(() => null);
+  const reply = await fetch(address, { method: "POST", body }).catch(() => null);
   const page = new DOMParser().parseFromString((await reply?.text().catch(() => "")) ?? "", "text/html");
   document.body.classList.remove("waiting");
   if (!page.querySelector("article.answer")) return window.alert(document.querySelector("[data-text-failed]").dataset.textFailed);

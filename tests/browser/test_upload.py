@@ -181,6 +181,21 @@ def test_reading_about_a_diagnosis_does_not_cost_the_answer(visit, send_photo, j
     assert phone.page.locator("article.answer").is_visible()
 
 
+@WITH_AND_WITHOUT_JAVASCRIPT
+def test_how_the_photo_was_taken_can_be_corrected_and_left_to_the_model_again(visit, send_photo, javascript):
+    phone = visit(javascript=javascript)
+    send_photo(phone)
+    page = phone.page
+    source = page.locator(".seen .hint", has_text="How the photo was taken")
+    by_the_model = source.inner_text()
+    assert "as the model judged" in by_the_model
+    page.locator(".seen form button").click()
+    page.locator(".seen form button >> nth=1").wait_for()
+    assert "as the model judged" not in source.inner_text()
+    page.get_by_role("button", name="Let the model decide").click()
+    page.get_by_text(by_the_model).wait_for()
+
+
 def test_another_language_and_back_do_not_cost_the_answer(visit, send_photo):
     phone = visit(width=320)
     send_photo(phone)
@@ -188,7 +203,7 @@ def test_another_language_and_back_do_not_cost_the_answer(visit, send_photo):
     page.locator("#keep").wait_for()
     page.locator(".languages").get_by_role("button", name="Русский").click()
     page.locator('html[lang="ru"] article.answer').wait_for()
-    assert page.url.endswith("/ru/result")
+    assert page.url.endswith("/ru/answer")
     assert page.evaluate("document.activeElement.tagName") == "H1"
     assert page.locator("#keep-date").input_value() == page.evaluate("spots.day(new Date())")
     asked = []
@@ -202,7 +217,7 @@ def test_another_language_and_back_do_not_cost_the_answer(visit, send_photo):
     page.wait_for_timeout(500)  # what a reload would need to begin
     assert asked == [page.locator("article.answer").get_attribute("data-text-leave")]
     assert page.locator('html[lang="ru"] article.answer').is_visible()
-    page.wait_for_url("**/ru/result")
+    page.wait_for_url("**/ru/answer")
 
 
 def test_where_the_connection_breaks_on_the_way_to_another_language_the_answer_stays(visit, send_photo):
