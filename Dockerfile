@@ -1,4 +1,4 @@
-# The site with its model: what serving needs, no training, no tests. docs/operate.md says how to run it.
+# The site with its model: what serving needs, no training, no tests. docs/operate/install.md says how to run it.
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 UV_NO_CACHE=1 UV_LINK_MODE=copy
 WORKDIR /build

@@ -91,7 +91,7 @@ logconfig_dict = {
 def on_starting(server):
     """Refuse a second process: each would hold the network once more and count metrics and limits for itself."""
     if server.cfg.workers != 1:
-        sys.exit("One process serves the site; add containers instead of workers. docs/operate.md says how.")
+        sys.exit("One process serves the site; add containers instead of workers. docs/operate/running.md says how.")
 
 
 def post_worker_init(worker):

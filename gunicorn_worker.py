@@ -50,7 +50,7 @@ def refuse_to_start(error: Exception) -> NoReturn:
 
     The log is perhaps not set up yet, so the line is written here, in the form that the log would have.
     """
-    message = f"The site does not start: {error}. See docs/operate.md."
+    message = f"The site does not start: {error}. See docs/operate/troubleshooting.md."
     if os.environ.get("LOG_FORMAT") == "json":
         now = datetime.now().astimezone().isoformat(timespec="seconds")
         message = json.dumps({"time": now, "level": "CRITICAL", "logger": __name__, "message": message})
@@ -204,7 +204,7 @@ class HardenedWorker(ThreadWorker):
         except OSError as error:
             if error.errno not in _NO_MORE_FILES:
                 raise
-            self.log.warning("No connection can be accepted: %s. See docs/operate.md.", error.strerror)
+            self.log.warning("No connection can be accepted: %s. See docs/operate/troubleshooting.md.", error.strerror)
             self._no_more_files_until = time.monotonic() + PAUSE_S
             self.set_accept_enabled(False)
             return

@@ -13,8 +13,9 @@ from flask import current_app
 
 from model_store.errors import EngineError, ModelStoreError
 
-# When to come again after a refusal: a full queue is answered in about half a second, docs/operate.md, "Sizing", and an
-# upload over a phone takes a few. Sooner, the same crowd would meet; much later, who is worried would not come again.
+# When to come again after a refusal: a full queue is answered in about half a second (docs/operate/running.md,
+# "Sizing"), and an upload over a phone takes a few. Sooner, the same crowd would meet; much later, a worried visitor
+# would not come again.
 COME_AGAIN_S = 5
 
 

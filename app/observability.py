@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Every metric of one site, in a registry of its own; docs/operate.md explains them."""
+    """Every metric of one site, in a registry of its own; docs/operate/running.md explains them."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()

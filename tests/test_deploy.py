@@ -25,6 +25,7 @@ from model_store import __main__ as command_line
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
+GUIDE = ROOT / "docs" / "operate"
 MONITORING = DEPLOY / "monitoring"
 MANIFESTS = [
     document
@@ -54,7 +55,7 @@ def test_a_manifest_fits_the_schema_of_the_kubernetes_api(manifest):
 
 
 def test_the_job_of_the_guide_takes_statuses_that_no_repetition_mends_and_is_a_command_of_ours():
-    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    guide = (GUIDE / "running.md").read_text(encoding="utf-8")
     (job,) = map(yaml.safe_load, re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL))
     kubernetes_validate.validate(job, "1.31", strict=True)
     (rule,) = job["spec"]["podFailurePolicy"]["rules"]
@@ -117,7 +118,7 @@ def test_the_settings_of_both_deployments_are_accepted():
         assert Config.from_environment(values).proxies == 1
 
 
-@pytest.mark.parametrize("file", ["docs/operate.md", "deploy/compose/site.env.example"])
+@pytest.mark.parametrize("file", ["docs/operate/install.md", "deploy/compose/site.env.example"])
 def test_an_environment_file_means_what_it_says(file):
     """Docker reads all behind = as the value, a comment too."""
     text = (ROOT / file).read_text(encoding="utf-8")
@@ -191,7 +192,7 @@ def test_every_deployment_says_whose_day_answers_are_dated_by():
 
 
 def container_of_the_guide() -> argparse.Namespace:
-    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    guide = (GUIDE / "install.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^docker run (.*?[^\\\\])$", guide, re.MULTILINE | re.DOTALL)
     parser = argparse.ArgumentParser()
     for option in ("name", "restart", "env-file", "publish", "tmpfs", "cap-drop", "security-opt", "memory", "cpus"):
@@ -229,7 +230,7 @@ def test_whoever_stops_a_container_leaves_uploads_the_time_that_the_site_gives_t
 
 
 def kubernetes_guide() -> str:
-    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
+    guide = (GUIDE / "install.md").read_text(encoding="utf-8")
     return re.search(r"^## With Kubernetes\n(.*?)^## ", guide, re.MULTILINE | re.DOTALL).group(1)
 
 
@@ -301,8 +302,16 @@ def test_every_outcome_that_an_alert_names_is_a_problem():
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: rule["alert"])
 def test_the_guide_says_what_to_do_when_an_alert_fires(rule):
-    guide = (ROOT / "docs" / "operate.md").read_text(encoding="utf-8")
-    assert f"| `{rule['alert']}` |" in guide
+    guide = (GUIDE / "troubleshooting.md").read_text(encoding="utf-8")
+    name = rule["alert"]
+    assert f"| [`{name}`](#{name.lower()}) | {rule['labels']['severity']} |" in guide
+    (section,) = re.findall(rf"^### {name}\n(.*?)^##", guide, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^(?:1\.|-) \S", section, re.MULTILINE)
+
+
+def test_the_guide_says_what_to_do_about_no_alert_that_never_fires():
+    guide = (GUIDE / "troubleshooting.md").read_text(encoding="utf-8")
+    assert re.findall(r"^### (SkinCheck\w+)$", guide, re.MULTILINE) == [rule["alert"] for rule in ALERTS]
 
 
 def test_an_ingress_keeps_every_upload_in_memory():

@@ -18,7 +18,8 @@ from model_store import images
 from tests.fuzz.__main__ import LIMIT_MB
 
 ROOT = Path(__file__).parent.parent
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "benchmarks" / "README.md"]
+GUIDE = ["operate.md", *sorted(f"operate/{path.name}" for path in (ROOT / "docs" / "operate").glob("*.md"))]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -70,12 +71,13 @@ def test_the_servers_own_variables_are_documented_with_their_defaults():
 
 
 def test_every_problem_is_documented_with_its_status():
-    documented = dict(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", read("operate.md"), re.MULTILINE))
+    documented = dict(re.findall(r"^\| `(\w+)` \| (\d{3}) \|", read("operate/troubleshooting.md"), re.MULTILINE))
     assert documented == {code: str(problem.status) for code, problem in PROBLEMS.items()}
 
 
 def test_every_code_that_an_error_may_carry_is_documented():
-    rows = [line.split(" | ")[0] for line in read("operate.md").splitlines() if line.startswith("| `")]
+    lines = read("operate/troubleshooting.md").splitlines()
+    rows = [line.split(" | ")[0] for line in lines if line.startswith("| `")]
     assert codes_raised() - set(re.findall(r"`(\w+)`", " ".join(rows))) == set()
 
 
@@ -93,7 +95,7 @@ def codes_raised() -> set[str]:
 
 
 def sizing_rows() -> tuple[list[str], list[str]]:
-    """What docs/operate.md says of sizes: measured, out of the files that the commands wrote; and computed from it."""
+    """What the guide says of sizes: measured, out of the files that the commands wrote; and computed from it."""
     bench, load = (json.loads((ROOT / "benchmarks" / f"{name}.json").read_text()) for name in ("results", "load"))
     one, twelve = (bench["requests"][size]["request_ms"] for size in ("1mp", "12mp"))
     per_second = {clients: bench["site_throughput"][clients]["per_second"] for clients in ("1", "8")}
@@ -124,23 +126,26 @@ def sizing_rows() -> tuple[list[str], list[str]]:
 def test_the_sizes_in_the_guide_are_those_that_were_measured_or_computed_from_them():
     for word, rows in zip(("measured", "computed"), sizing_rows(), strict=True):
         table = f"| | {word} |\n| --- | --- |\n" + "\n".join(rows) + "\n\n"
-        assert table in read("operate.md"), f"docs/operate.md lacks:\n{table}"
+        assert table in read("operate/running.md"), f"docs/operate/running.md lacks:\n{table}"
 
 
-def test_the_guide_names_the_figures_that_are_missed_and_no_others():
+def test_the_benchmarks_name_the_figures_that_are_missed_and_no_others():
     bench = json.loads((ROOT / "benchmarks" / "results.json").read_text())
     missed = ", ".join(f"`{key}`" for key in LIMITS if not is_within(key, bench[key])) or "none"
-    assert f"Of the figures that were asked for, missed: {missed}. `make bench`" in read("operate.md")
+    text = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert f"Of the figures that were asked for, missed: {missed}.\n" in text
 
 
-def test_the_served_site_reaches_less_of_the_direct_rate_than_the_queue_as_the_guide_says():
+def test_the_served_site_reaches_less_of_the_direct_rate_than_the_queue_as_is_said():
     bench = json.loads((ROOT / "benchmarks" / "results.json").read_text())
     for clients, site in bench["site_throughput"].items():
         assert site["over_direct"] < bench["throughput"][clients]["over_direct"]
 
 
 def test_the_guide_says_how_many_megapixels_each_format_may_have():
-    (row,) = [line for line in read("operate.md").splitlines() if line.startswith("| `image_too_large`")]
+    (row,) = [
+        line for line in read("operate/troubleshooting.md").splitlines() if line.startswith("| `image_too_large`")
+    ]
     limits = {decoder.format: limit for decoder, limit in images._LIMIT_MEGAPIXELS_OF.items()}
     said = (
         f"over {images.LIMIT_MEGAPIXELS} megapixels, {limits['HEIF']} of HEIC ({images._LIMIT_MEGAPIXELS_RICH_HEIC} "
@@ -150,7 +155,7 @@ def test_the_guide_says_how_many_megapixels_each_format_may_have():
     assert said in row
 
 
-@pytest.mark.parametrize("name", ["operate.md", "legal.md", "privacy.md", "api.md"])
+@pytest.mark.parametrize("name", [*GUIDE, "legal.md", "privacy.md", "api.md"])
 def test_every_setting_that_a_guide_names_exists(name):
     named = set(re.findall(r"\bSKIN_\w+", read(name)))
     assert named <= {field.metadata["variable"] for field in dataclasses.fields(Config)}
@@ -207,6 +212,40 @@ def test_every_link_to_a_file_of_ours_leads_somewhere(path):
     text = path.read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text) + re.findall(r'src="([^":]+)"', text)
     assert [target for target in targets if not (path.parent / target).exists()] == []
+
+
+def headings(path: Path) -> list[str]:
+    text = re.sub(r"^ *```.*?^ *```", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_to_a_heading_of_ours_leads_to_one(path):
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", path.read_text(encoding="utf-8")):
+        there = headings(path.parent / target if target else path)
+        assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in there}
+
+
+def test_every_page_that_a_file_names_exists_and_has_the_section():
+    folders = ("app", "benchmarks", "deploy", "docs", "model_store", "training")
+    files = [
+        path
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".md", ".py", ".yml", ".yaml")
+    ]
+    found = 0
+    for path in [*files, *ROOT.glob("*.py"), ROOT / "Dockerfile"]:
+        text = path.read_text(encoding="utf-8")
+        for page, section in re.findall(r"\b(docs/[\w/.-]+\.md)(?:,[\s#]+\"([^\"]+)\")?", text):
+            found += 1
+            assert (ROOT / page).is_file(), f"{path}: {page}"
+            assert not section or section in headings(ROOT / page), f"{path}: {page}, {section}"
+    assert found > 5
+
+
+def test_the_guides_first_page_leads_to_each_of_its_pages():
+    assert set(GUIDE[1:]) <= set(re.findall(r"\]\(([^)#]+)\)", read("operate.md")))
 
 
 def test_no_lock_file_names_an_index_or_a_build_of_one_machine():
