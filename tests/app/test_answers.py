@@ -83,7 +83,7 @@ def test_one_that_another_version_of_the_site_sealed_is_refused_and_the_photo_as
         content = answers._serializer().loads(answers.seal(ANSWER))
         change(content)
         sealed = answers._serializer().dumps(content)
-    for path in ("result", "letter", "letter.pdf"):
+    for path in ("answer", "letter", "letter.pdf"):
         response = client.post(f"/en/{path}", data={"csrf_token": token(client), "answer": sealed})
         assert response.status_code == 400
         assert "send the photo again" in response.text

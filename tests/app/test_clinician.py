@@ -319,7 +319,7 @@ def test_how_the_photos_were_taken_stays_chosen_for_those_to_come(make_client, p
     page = send_files(client, photos, source="phone").text
     assert re.findall(chosen, page[: page.index('id="cases"')]) == ["phone"]
     carried = [("source", value) for value in re.findall(r'name="source" value="(\w*)"', page)]
-    again = post(client, "/kk/clinician", *carried, ("case", fields_of(page, "case")[0])).text
+    again = post(client, "/kk/clinician/table", *carried, ("case", fields_of(page, "case")[0])).text
     assert re.findall(chosen, again[: again.index('id="cases"')]) == ["phone"]
     unsaid = send_files(client, photos).text
     assert re.findall(r'name="source" value="(\w*)"', unsaid) == [""]
