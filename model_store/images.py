@@ -105,7 +105,7 @@ def open_photo(data: bytes) -> Photo:
         pixels = _turn_upright(pixels, orientation, notes)
         pixels = _lay_on_white(pixels, notes)
         pixels = _to_srgb(pixels, profile, notes)
-        return Photo(np.array(pixels), tuple(notes))
+        return Photo(np.asarray(pixels), tuple(notes))  # not a copy; it cannot be written to
 
 
 def is_known(start: bytes) -> bool:

@@ -20,4 +20,5 @@ def test_the_strongest_place_is_the_most_opaque_and_an_empty_map_is_invisible():
 
 
 def decode(url: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,")))))
+    drawn = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))))
+    return np.asarray(drawn.convert("RGBA"))
