@@ -36,10 +36,12 @@ class Catalogues(Domain):
         super().__init__()
         translated = [language for language in LANGUAGES if language != DEFAULT_LANGUAGE]
         self._of_language = {language: _read(language) for language in translated}
+        self._untranslated = NullTranslations()
 
     def get_translations(self) -> NullTranslations:
         """Those of the current language; of English, and outside a request, the texts as they stand in the source."""
-        return self._of_language.get(str(get_locale()), NullTranslations())
+        locale = get_locale()  # a page asks a hundred times; the locale's full name would be put together each time
+        return self._of_language.get(locale.language, self._untranslated) if locale else self._untranslated
 
 
 def _read(language: str) -> Translations:

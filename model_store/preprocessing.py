@@ -56,7 +56,7 @@ def to_common(rgb: np.ndarray, spec: InputSpec) -> np.ndarray:
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
-    return np.asarray(_resize(_square(Image.fromarray(rgb), spec.fit), spec.common_px, spec.resampling))
+    return np.asarray(_resize(_square(rgb, spec.fit), spec.common_px, spec.resampling))
 
 
 def to_input(common: np.ndarray, spec: InputSpec) -> np.ndarray:
@@ -77,12 +77,15 @@ def prepare(rgb: np.ndarray, spec: InputSpec) -> np.ndarray:
     return to_input(to_common(rgb, spec), spec)
 
 
-def _square(image: Image.Image, fit: str) -> Image.Image:
-    width, height = image.size
-    if fit == "squash" or width == height:
-        return image
+def _square(rgb: np.ndarray, fit: str) -> Image.Image:
+    height, width = rgb.shape[:2]
     side = min(width, height) if fit == "crop" else max(width, height)
     left, top = (width - side) // 2, (height - side) // 2
+    if fit == "crop":
+        return Image.fromarray(rgb[top : top + side, left : left + side])  # copied once; Pillow would crop a copy
+    image = Image.fromarray(rgb)
+    if fit == "squash" or width == height:
+        return image
     return image.crop((left, top, left + side, top + side))  # beyond the photo's border Pillow gives black
 
 
