@@ -238,7 +238,7 @@ def test_where_the_model_looked_is_shown_for_the_first_diagnosis_once_it_is_aske
     (disclosure,) = re.findall(r"<details>.*?</details>", page, re.DOTALL)
     assert "for its most likely diagnosis (Melanoma)" in disclosure
     url = re.search(r'src="data:image/png;base64,([^"]+)"', disclosure).group(1)
-    opacity = np.asarray(Image.open(io.BytesIO(base64.b64decode(url))))[..., 3]
+    opacity = np.asarray(Image.open(io.BytesIO(base64.b64decode(url))).convert("RGBA"))[..., 3]
     place = np.argwhere(opacity == opacity.max()).mean(axis=0) / opacity.shape * 12
     np.testing.assert_allclose(place, (3.5, 9.5), atol=0.3)
 
