@@ -31,7 +31,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 
 LIMIT_MEGAPIXELS = 50  # the largest phone sensors in wide use store 48 or 50 megapixels
 # Their decoders hold several copies of the whole picture; at these sizes they need as much memory as a PNG of 50.
-_LIMIT_MEGAPIXELS_OF = {WebPImageFile: 16, AvifImageFile: 27, HeifImageFile: 38}
+_LIMIT_MEGAPIXELS_OF = {WebPImageFile: 16, AvifImageFile: 26, HeifImageFile: 38}
 _LIMIT_MEGAPIXELS_CMYK = 32
 # With more than 8 bits, transparency, or colour at full resolution, each copy of a HEIC is larger.
 _LIMIT_MEGAPIXELS_RICH_HEIC = 14

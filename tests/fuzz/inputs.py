@@ -26,7 +26,7 @@ LARGE = {
     "large WebP": {"format": "WEBP", "method": 0},
 }
 # Width and height below each one's limit. Nothing in them is sharp: a small file that takes much memory.
-LARGE_SMOOTH = {"large HEIC": (7000, 5400), "large AVIF": (5960, 4500), "large DICOM": (8000, 6000)}
+LARGE_SMOOTH = {"large HEIC": (7000, 5400), "large AVIF": (5960, 4360), "large DICOM": (8000, 6000)}
 # Most of what a decoder trusts stands at the beginning.
 HEAD_BYTES = 400
 
