@@ -14,7 +14,7 @@ from app.conditions import CONDITIONS
 from app.i18n import current_language
 from app.judging import judge
 from app.problems import PROBLEMS
-from app.reading import Reading, read
+from app.reading import Reading
 from app.sites import SITES
 from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
@@ -204,7 +204,7 @@ def _entry(number: int, data: bytes, source: str | None, site: str, until: float
 
 
 def _answer_json(data: bytes, source: str | None, site: str) -> dict:
-    reading = read(judge(data, source, site), anyway=False)
+    reading = judge(data, source, site)
     return {
         "schema_version": openapi.SCHEMA_VERSION,
         "status": "preliminary",

@@ -83,6 +83,11 @@ def answers(bundle: Bundle, source: str) -> dict:
     return bundle.report.get("answers", {}).get(source, {})
 
 
+def test_set(bundle: Bundle, source: str) -> str:
+    """Which test photos of a source were counted, a code of `wording.test_set`; empty where none were."""
+    return answers(bundle, source).get("set", "")
+
+
 def by_advice(bundle: Bundle, source: str) -> dict:
     """The report's count of test photos for each advice; empty where it has none: bundles before 2.1.1."""
     return answers(bundle, source).get("by_advice", {})

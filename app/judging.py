@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from flask import current_app
 
-from app import answers, inference, observability, places, reading
+from app import answers, inference, observability, places
 from app.advice import Advice
 from app.answers import Answer
+from app.reading import Reading, read
 from model_store import quality
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
@@ -35,12 +36,12 @@ def run(classifier: Classifier, batch: np.ndarray) -> list[tuple[Evidence, np.nd
     return list(zip(classifier.evidence(output), output.feature_map, strict=True))
 
 
-def judge(data: bytes, source: str | None = None, site: str = "") -> Answer:
-    """`look` for a patient, who is told what `reading.read` makes of it; that is what counts."""
+def judge(data: bytes, source: str | None = None, site: str = "") -> Reading:
+    """`look` for a patient or a program, and what they are told of it, which is counted."""
     seen = look(data, source, site)
-    told = reading.read(seen.answer, anyway=False)
+    told = read(seen.answer, anyway=False)
     count(seen, told.prediction, told.advice)
-    return seen.answer
+    return told
 
 
 def count(seen: Look, prediction: Prediction, advice: Advice) -> None:

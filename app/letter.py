@@ -247,7 +247,7 @@ def _on_test_photos(reading: Reading, point_name: str) -> str:
     """What a threshold did, in counts: a percentage would hide on how few photos it rests. Empty if not measured."""
     bundle, source = reading.bundle, reading.prediction.source
     point = next((point for point in evaluation.operating_points(bundle, source) if point.name == point_name), None)
-    tested_on = evaluation.answers(bundle, source).get("set")
+    tested_on = evaluation.test_set(bundle, source)
     if not tested_on or point is None or not (point.sensitivity.images and point.specificity.images):
         return ""
     return gettext(

@@ -9,6 +9,7 @@ from werkzeug import Response
 from app import answers, i18n, letter, limits, results, wording
 from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS, Condition
 from app.judging import judge
+from app.reading import read
 from app.sites import REGIONS, SITES, Region, Site
 from app.uploads import read_photo
 from model_store.classes import CLASSES, CODES, Group, LesionClass
@@ -103,8 +104,8 @@ def result() -> str:
         Overloaded, DeadlineExceeded, EngineError: the visitor can only try again.
     """
     site = request.form.get("site")
-    answer = judge(read_photo(request), _said_source(), site=site if site in SITES else "")
-    return render_template("patient/result.html", page=results.result_page(answer, anyway=False))
+    reading = judge(read_photo(request), _said_source(), site=site if site in SITES else "")
+    return render_template("patient/result.html", page=results.result_page(reading, anyway=False))
 
 
 @blueprint.post("/answer")
@@ -118,7 +119,8 @@ def kept_answer() -> str:
     answer = answers.unseal(request.form.get("answer", ""))
     if "source" in request.form:
         answer = dataclasses.replace(answer, source=_said_source())
-    return render_template("patient/result.html", page=results.result_page(answer, "anyway" in request.form))
+    anyway = "anyway" in request.form
+    return render_template("patient/result.html", page=results.result_page(read(answer, anyway), anyway))
 
 
 @blueprint.get("/letter")

@@ -8,12 +8,11 @@ from flask import current_app
 from flask_babel import format_date, format_decimal, gettext
 
 from app import advice, answers, evaluation, overlay, sites, wording
-from app.answers import Answer
 from app.evaluation import MIN_PHOTOS, Count, DiagnosisCount
 from app.figures import percent
 from app.i18n import current_language
 from app.ranking import Diagnosis, diagnoses
-from app.reading import Reading, read
+from app.reading import Reading
 from model_store.classes import CODES
 from model_store.prediction import ADVICE_POINTS, SOURCES, Prediction, malignancy_score
 
@@ -86,10 +85,9 @@ class ResultPage:
     model_id: str
 
 
-def result_page(answer: Answer, anyway: bool) -> ResultPage:
-    """Everything that the result page shows of an answer, in the current language."""
-    reading = read(answer, anyway)
-    diagnosed = reading.has_diagnoses
+def result_page(reading: Reading, anyway: bool) -> ResultPage:
+    """Everything that the result page shows, in the current language; `anyway` is what the answer was read with."""
+    answer, diagnosed = reading.answer, reading.has_diagnoses
     return ResultPage(
         level=reading.advice.level.value,
         text=reading.text,
@@ -165,15 +163,14 @@ def _frequency(reading: Reading) -> tuple[str, ...]:
     advised = evaluation.with_advice(bundle, source, reading.advice)
     diagnosed = evaluation.with_diagnosis(bundle, source, CODES[reading.prediction.ranking[0]])
     found = (*_of_same_advice(advised), *_of_same_diagnosis(diagnosed))
-    counted = evaluation.answers(bundle, source)
     if found:
         mix = gettext(
             "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so "
             "for you the share can be different.",
-            set=wording.test_set(counted["set"]),
+            set=wording.test_set(evaluation.test_set(bundle, source)),
         )
         return (*found, mix)
-    if advised or counted and not evaluation.by_advice(bundle, source):
+    if advised or (evaluation.answers(bundle, source) and not evaluation.by_advice(bundle, source)):
         return ()
     return (
         gettext(

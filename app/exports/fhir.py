@@ -146,7 +146,7 @@ def _report(item: Item, results: Sequence[str], issued: str) -> dict:
     """The report in words alone: a coded conclusion would stand in a record as if the photo had shown it."""
     advice, calibration = item.case.advice, item.case.calibration
     told = [NOTICE, _photo(item), _advised(advice), _remarks(item.case)]
-    if advice.level is not Level.CANNOT_JUDGE:
+    if not item.case.cannot_be_judged:
         in_set = ", ".join(item.case.prediction.prediction_set) or "empty"
         told.append(f"Prediction set at {calibration.set_coverage:.0%} coverage: {in_set}.")
     return {
