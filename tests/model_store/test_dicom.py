@@ -4,7 +4,6 @@ import io
 import struct
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +28,7 @@ from pydicom.uid import (
 
 from model_store.errors import PhotoError
 from model_store.images import open_photo
+from tests.refusals import refuse_at_once
 
 ROOT = Path(__file__).parent.parent.parent
 DERMOSCOPY = "1.2.840.10008.5.1.4.1.1.77.1.7"
@@ -228,20 +228,14 @@ IN_HEADER = {
 def test_a_header_of_very_many_parts_is_refused_in_no_time(lesion, part):
     data = file_of(lesion.tobytes())
     start = data.index(b"\x28\x00\x02\x00")  # samples per pixel
-    started = time.process_time()
-    with pytest.raises(PhotoError, match="damaged_image"):
-        open_photo(data[:start] + part + b"\xfe\xff\xdd\xe0\0\0\0\0" * (b"SQ\0\0\xff" in part) + data[start:])
-    assert time.process_time() - started < 0.7
+    refuse_at_once(data[:start] + part + b"\xfe\xff\xdd\xe0\0\0\0\0" * (b"SQ\0\0\xff" in part) + data[start:])
 
 
 def test_items_before_the_transfer_syntax_are_refused_in_no_time(lesion):
     data = file_of(lesion.tobytes())
     start = data.index(b"\x02\x00\x10\x00")
     items = element(2, 3, b"SQ", ENDLESS) + EMPTY_ITEM * 100_000 + b"\xfe\xff\xdd\xe0\0\0\0\0"
-    started = time.process_time()
-    with pytest.raises(PhotoError, match="damaged_image"):
-        open_photo(data[:start] + items + data[start:])
-    assert time.process_time() - started < 0.7
+    refuse_at_once(data[:start] + items + data[start:])
 
 
 @pytest.mark.parametrize("frames", [1, 2, 2_400_000])
