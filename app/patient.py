@@ -117,9 +117,10 @@ def kept_answer() -> str:
         AnswerExpired: it cannot be shown any more.
     """
     answer = answers.unseal(request.form.get("answer", ""))
+    anyway = "anyway" in request.form
     if "source" in request.form:
         answer = dataclasses.replace(answer, source=_said_source())
-    anyway = "anyway" in request.form
+        anyway = False  # it is another answer: who wanted the one before in spite of a warning is warned again
     return render_template("patient/result.html", page=results.result_page(read(answer, anyway), anyway))
 
 

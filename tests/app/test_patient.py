@@ -277,12 +277,26 @@ def test_after_a_mild_warning_the_answer_can_be_asked_for_without_sending_the_ph
     first = ask_again(client, answer_of(WATCH, mild=("blurred",))).text
     assert 'data-level="cannot_judge"' in first
     assert "The photo is blurred." in first
-    (form,) = [form for form in re.findall(r"<form.*?</form>", first, re.DOTALL) if "Show the answer anyway" in form]
+    (form,) = re.findall(r'<form id="again".*?</form>', first, re.DOTALL)
     fields = dict(re.findall(r'name="(\w+)" value="([^"]+)"', form))
-    assert fields.keys() == {"csrf_token", "answer", "anyway"}
-    second = client.post("/en/answer", data=fields).text
+    assert fields.keys() == {"csrf_token", "answer"}
+    (asked,) = re.findall(r'form="again" name="anyway" value="1">([^<]+)</button>', first)
+    assert asked == "Show the answer anyway"
+    second = client.post("/en/answer", data={**fields, "anyway": "1"}).text
     assert 'data-level="watch"' in second
     assert "The photo is blurred." in second
+
+
+def test_who_corrects_how_the_photo_was_taken_is_warned_again(make_app):
+    client = make_app(answering=WATCH).test_client()
+    corrected = ask_again(client, answer_of(WATCH, mild=("blurred",)), anyway="1", source="phone").text
+    assert 'data-level="cannot_judge"' in corrected
+    assert "Show the answer anyway" in corrected
+
+
+def test_the_answer_travels_twice_in_its_page(make_app):
+    page = ask_again(make_app(answering=URGENT).test_client(), answer_of(URGENT)).text
+    assert page.count('name="answer"') == 2  # to show it again, and for the letter, which opens beside it
 
 
 def test_a_severe_issue_cannot_be_passed_over(make_app):

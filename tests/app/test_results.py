@@ -67,19 +67,14 @@ def test_who_asks_for_an_answer_all_the_same_gets_that_of_the_same_source(make_a
         assert "judged as a phone photo, out of caution" in text_of(page)
 
 
-def source_forms(page: str) -> list[str]:
-    return [form for form in re.findall(r"<form.*?</form>", page, re.DOTALL) if "This is wrong: " in form]
-
-
 def source_buttons(page: str) -> dict[str, str]:
     """What the page's buttons say of how the photo was taken, by the source that they send."""
-    (form,) = source_forms(page)
-    return dict(re.findall(r'<button type="submit"[^>]* name="source" value="(\w*)">([^<]+)<', form))
+    return dict(re.findall(r'<button type="submit"[^>]* form="again" name="source" value="(\w*)">([^<]+)<', page))
 
 
 def press(client, page: str, source: str) -> str:
     """The page that the button for a source brings."""
-    (form,) = source_forms(page)
+    (form,) = re.findall(r'<form id="again".*?</form>', page, re.DOTALL)
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]+)"', form))
     assert fields.keys() == {"csrf_token", "answer"}
     assert source in source_buttons(page)
