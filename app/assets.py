@@ -19,7 +19,9 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def cache_versioned(response: Response) -> Response:
-        if request.endpoint == "static" and response.status_code < 400 and _names_its_version(app):
+        # OPTIONS is answered without a look at the path, which may name any file of this machine, or an endless one.
+        sends_file = request.endpoint == "static" and request.method in ("GET", "HEAD") and response.status_code < 400
+        if sends_file and _names_its_version(app):
             response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_S}, immutable"
         return response
 
