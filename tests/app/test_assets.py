@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from app import assets
+
 
 def test_a_page_names_its_files_by_their_content_and_they_may_be_kept(client):
     addresses = re.findall(r'(?:href|src)="(/static/[^"]+)"', client.get("/en/").text)
@@ -41,3 +43,12 @@ def test_no_method_opens_a_file_outside_the_folder_or_fails_at_one_that_is_missi
     assert [path for path in opened if str(path).endswith(name)] == []  # the page about the error has files too
     assert response.status_code < 500
     assert "immutable" not in response.headers["Cache-Control"]
+
+
+def test_the_many_names_of_one_file_do_not_fill_the_memory(client):
+    with client.get("/static/site.css"):
+        known = assets._version.cache_info().currsize
+    for name in ("tips/../site.css", "fonts/../site.css", "tips/../fonts/../site.css"):
+        with client.get(f"/static/{name}") as response:
+            assert response.status_code == 200
+    assert assets._version.cache_info().currsize == known
