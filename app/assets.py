@@ -1,6 +1,7 @@
 """Style sheet, scripts and drawings: cached by the browser for a year, under a URL that changes with the content."""
 
 import hashlib
+import posixpath
 from functools import cache
 from pathlib import Path
 
@@ -19,7 +20,9 @@ def init_app(app: Flask) -> None:
 
     @app.after_request
     def cache_versioned(response: Response) -> Response:
-        if request.endpoint == "static" and response.status_code < 400 and _names_its_version(app):
+        # OPTIONS is answered without a look at the path, which may name any file of this machine, or an endless one.
+        sends_file = request.endpoint == "static" and request.method in ("GET", "HEAD") and response.status_code < 400
+        if sends_file and _names_its_version(app):
             response.headers["Cache-Control"] = f"public, max-age={ONE_YEAR_S}, immutable"
         return response
 
@@ -30,7 +33,9 @@ def _names_its_version(app: Flask) -> bool:
     While an old version of the site and a new one answer side by side, a browser may ask the one for what a page of the
     other names, and would keep the wrong file for a year.
     """
-    return request.args.get("v") == _version(Path(app.static_folder) / request.view_args["filename"])
+    # One file has endlessly many names, as `tips/../site.css`; each would stay in memory with its version.
+    name = posixpath.normpath(request.view_args["filename"])
+    return request.args.get("v") == _version(Path(app.static_folder) / name)
 
 
 @cache

@@ -266,8 +266,8 @@ def secret_key(config: Config) -> str:
 
 def _kept_key(path: Path) -> str:
     if path.exists():
-        key = path.read_text(encoding="ascii").strip()
-        if len(key) < 32:
+        key = path.read_text(encoding="ascii", errors="replace").strip()
+        if len(key) < 32 or not key.isascii():
             raise ConfigError("setting_invalid", variable=variable_of("secret_key_file"), must_be="a whole key file")
         return key
     key = secrets.token_hex(32)

@@ -130,20 +130,24 @@ def client_key() -> str:
     """
     address = client_address()
     if address is not None and address.version == 6:
-        address = address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False).network_address
+        address = ipaddress.ip_network((address, 64), strict=False).network_address
     key = str(current_app.secret_key).encode()
     return hmac.digest(key, b"rate limit " + (address.packed if address else b""), "sha256").hex()[:32]
 
 
 def client_address() -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The client's address, without the port that some proxies add; None where it cannot be read."""
+    """The client's address, without the port that some proxies add; None where it cannot be read.
+
+    On a site that listens on `::`, those who come over IPv4 have theirs inside one of IPv6.
+    """
     text = (request.remote_addr or "").partition("%")[0]
     if with_port := re.fullmatch(r"([\d.]+):\d+|\[([^]]+)\]:\d+", text):
         text = with_port[1] or with_port[2]
     try:
-        return ipaddress.ip_address(text)
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def seconds_to_wait() -> int:

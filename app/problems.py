@@ -278,7 +278,7 @@ def _code_of(error: HTTPException) -> str:
     if isinstance(error, CSRFError):
         return "csrf_expired"
     announced = request.content_length
-    if error.code == 413 and announced is not None and announced <= request.max_content_length:
+    if error.code == 413 and announced is not None and announced <= current_app.config["MAX_CONTENT_LENGTH"]:
         return "bad_request"  # not the body was too large: it had more fields, or longer ones, than a form of ours
     return _CODE_OF_STATUS.get(error.code, "bad_request")
 

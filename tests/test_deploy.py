@@ -21,7 +21,7 @@ from app.config import Config
 from app.observability import Metrics
 from app.problems import PROBLEMS
 from app.uploads import FORM_S
-from model_store import __main__ as command_line
+from model_store.arguments import parser
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -67,7 +67,7 @@ def test_the_job_of_the_guide_takes_statuses_that_no_repetition_mends_and_is_a_c
     (container,) = pod["containers"]
     words = [word.replace("$(JOB_COMPLETION_INDEX)", "7") for word in container["command"] + container["args"]]
     assert words[:3] == ["python", "-m", "model_store"]
-    options = command_line._parser().parse_args(words[3:])
+    options = parser().parse_args(words[3:])
     assert options.shard == (7, job["spec"]["completions"])
     assert (str(options.paths[0]), str(options.output)) == ("/archive", "/scores/part-7.csv")
 

@@ -1,8 +1,11 @@
 """Files that never change are kept by the browser; changed ones get another address."""
 
 import re
+from pathlib import Path
 
 import pytest
+
+from app import assets
 
 
 def test_a_page_names_its_files_by_their_content_and_they_may_be_kept(client):
@@ -28,3 +31,24 @@ def test_each_kind_of_file_says_what_it_is(client, name, kind):
     with client.get(f"/static/{name}") as response:
         assert response.mimetype == kind
         assert "immutable" not in response.headers["Cache-Control"]
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "GET", "HEAD", "POST", "TRACE"])
+@pytest.mark.parametrize("name", ["nothing.css", "../wsgi.py", "../../../../../../../../etc/passwd"])
+def test_no_method_opens_a_file_outside_the_folder_or_fails_at_one_that_is_missing(client, monkeypatch, method, name):
+    """Of /dev/zero, opened to compute its version, one request filled the memory of the machine."""
+    opened = []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path) or b"")
+    response = client.open(f"/static/{name}", method=method)
+    assert [path for path in opened if str(path).endswith(name)] == []  # the page about the error has files too
+    assert response.status_code < 500
+    assert "immutable" not in response.headers["Cache-Control"]
+
+
+def test_the_many_names_of_one_file_do_not_fill_the_memory(client):
+    with client.get("/static/site.css"):
+        known = assets._version.cache_info().currsize
+    for name in ("tips/../site.css", "fonts/../site.css", "tips/../fonts/../site.css"):
+        with client.get(f"/static/{name}") as response:
+            assert response.status_code == 200
+    assert assets._version.cache_info().currsize == known

@@ -443,6 +443,12 @@ def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photo
     assert answer.status_code == 400
 
 
+def test_a_file_of_many_lines_takes_no_more_memory_than_its_bytes(app):
+    """As many parts as it has bytes, of twelve such forms, took 650 MB."""
+    with app.test_request_context(method="POST", data={"pictures": (io.BytesIO(b"\n" * 100_000), "pictures")}):
+        assert len(clinician._pictures(50)) == 51  # one more than cases, so that the form is refused
+
+
 def test_no_file_without_an_answer_is_dropped_however_many_an_archive_holds(make_client):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -125,7 +125,8 @@ def test_where_no_key_can_be_kept_the_site_starts_and_says_so(tmp_path, caplog):
     assert "lasts until the site stops" in caplog.text
 
 
-def test_a_broken_key_file_stops_the_start_rather_than_signing_with_it(tmp_path):
-    (tmp_path / "key").write_text("")
+@pytest.mark.parametrize("content", [b"", b"\xff" * 64, "ключ".encode() * 16])
+def test_a_broken_key_file_stops_the_start_rather_than_signing_with_it(tmp_path, content):
+    (tmp_path / "key").write_bytes(content)
     with pytest.raises(ConfigError, match="SKIN_SECRET_KEY_FILE"):
         secret_key(Config(secret_key_file=tmp_path / "key"))

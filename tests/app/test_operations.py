@@ -33,6 +33,11 @@ def test_for_an_address_that_is_not_allowed_or_that_nobody_can_read_there_are_no
     assert client.get("/metrics", environ_base={"REMOTE_ADDR": address}).status_code == 404
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "::ffff:127.0.0.1"])
+def test_an_allowed_address_reads_the_metrics_also_where_the_site_listens_on_ipv6(client, address):
+    assert client.get("/metrics", environ_base={"REMOTE_ADDR": address}).status_code == 200
+
+
 def test_a_probe_leaves_no_cookie_and_comes_by_address(client):
     response = client.get("/readyz", headers={"Host": "10.1.2.3:8000"})
     assert response.status_code == 200

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+from urllib.parse import urlencode
 
 import flask
 import numpy as np
@@ -20,6 +21,7 @@ from app.uploads import MissingPhoto, UploadRequest, read_photo
 from tests.app.conftest import encode, send, token
 
 _armed = False
+URL_ENCODED = "application/x-www-form-urlencoded"
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 
 
@@ -152,6 +154,25 @@ def test_a_form_made_to_be_hard_to_read_is_refused_in_no_time(client, body):
     answer = client.post("/en/result", data=body, content_type="multipart/form-data; boundary=b")
     assert answer.status_code == 400
     assert time.thread_time() - started < 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"a&" * 10_000_000, b"a=&" * 300_000, b"a=" + b"%ff" * 600_000, b"a=" + b"x" * 3_000_000, b"a=\xff"]
+)
+@pytest.mark.parametrize("path", ["/en/clinician/table", "/api/v1/answer"])
+def test_a_form_without_files_is_held_to_the_same_limits(client, path, body):
+    started = time.thread_time()
+    answer = client.post(path, data=body, content_type=URL_ENCODED, headers={"Accept": "application/problem+json"})
+    assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
+    assert time.thread_time() - started < 1
+
+
+def test_a_form_without_files_may_bring_back_a_thousand_long_names(client):
+    names = "\n".join(f"damaged_image {number:04} {'родинка ' * 14}" for number in range(1000))
+    body = urlencode({"csrf_token": token(client), "failed": names})
+    assert len(body) > 600_000
+    page = client.post("/en/clinician/table", data=body, content_type=URL_ENCODED)
+    assert page.text.count("<li data-failed=") == 1000
 
 
 def test_the_site_uses_the_request_class(app):

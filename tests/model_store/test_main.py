@@ -15,12 +15,13 @@ import pytest
 from PIL import Image
 
 from model_store import comparison
-from model_store.__main__ import BATCH, main
+from model_store.__main__ import main
 from model_store.bundle import available
 from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
 from model_store.prediction import SOURCES
+from model_store.predictions import BATCH
 from model_store.quality import assess
 from tests.conftest import draw_lesion
 from tests.model_store.test_dicom import file_of

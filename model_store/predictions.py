@@ -1,0 +1,61 @@
+"""Predicts photos in batches and writes a row of the official ISIC 2019 CSV for each."""
+
+import csv
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from tqdm import tqdm
+
+from model_store import photo_files
+from model_store.classes import CODES
+from model_store.classifier import Classifier, refusal
+from model_store.photo_files import Problems
+from model_store.prediction import Prediction
+from model_store.quality import Quality, assess
+
+BATCH = 16
+COLUMNS = ("image", *CODES, "UNK")  # the official ISIC 2019 ones
+DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source")
+
+
+def write(
+    file: TextIO, classifier: Classifier, photos: list[Path], problems: Problems, source: str | None, details: bool
+) -> None:
+    """Write the header, and a row for each photo that can be opened; the others are named by `problems`.
+
+    Args:
+        source: what took all of the photos, one of `prediction.SOURCES`; None where the bundle shall tell it.
+        details: whether the columns `DETAILS` are added.
+
+    Raises:
+        EngineError: the network gave no usable answer.
+    """
+    writer = csv.writer(file)
+    writer.writerow([*COLUMNS, *(DETAILS if details else ())])
+    for name, quality, prediction in _predictions(classifier, photos, problems, source):
+        row = [name, *map(float, prediction.probabilities), 0.0]
+        writer.writerow([*row, *(_details(quality, prediction) if details else ())])
+
+
+def _predictions(
+    classifier: Classifier, photos: list[Path], problems: Problems, source: str | None
+) -> Iterator[tuple[str, Quality, Prediction]]:
+    """Predict in batches, so that memory does not grow with the number of photos."""
+    photos_in_turn = tqdm(photos, unit="photo", disable=None)
+    prepared = (
+        (photo_files.name_of(path), assess(photo), classifier.prepare(photo))
+        for path, photo in photo_files.opened(photos_in_turn, problems)
+    )
+    while batch := list(islice(prepared, BATCH)):
+        names, qualities, arrays = zip(*batch, strict=True)
+        predictions, _ = classifier.predict(np.stack(arrays), [source] * len(names))
+        yield from zip(names, qualities, predictions, strict=True)
+
+
+def _details(quality: Quality, prediction: Prediction) -> list[float | int | str]:
+    reason = refusal(quality, prediction)
+    codes = " ".join(prediction.prediction_set)
+    return [prediction.malignancy, codes, prediction.ood_score, int(not reason), reason, prediction.source]
