@@ -7,7 +7,7 @@ from itertools import chain
 
 from tqdm import tqdm
 
-from model_store import bundle, comparison, engines, photo_files, predictions, upgrade, whole_files
+from model_store import bundle, comparison, engines, photo_files, predictions_csv, upgrade, whole_files
 from model_store.classifier import Classifier
 from model_store.engines import cache
 from model_store.photo_files import Problems
@@ -100,5 +100,5 @@ def predict_photos(options: argparse.Namespace) -> int:
     problems = Problems(shard=first)
     photos = photo_files.find(options.paths, problems)[first::step]
     with whole_files.opened(options.output) as file:
-        predictions.write(file, classifier, photos, problems, options.source, options.details)
+        predictions_csv.write(file, classifier, photos, problems, options.source, options.details)
     return 1 if problems.count else 0

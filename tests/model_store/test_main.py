@@ -21,7 +21,7 @@ from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
 from model_store.prediction import SOURCES
-from model_store.predictions import BATCH
+from model_store.predictions_csv import BATCH
 from model_store.quality import assess
 from tests.conftest import draw_lesion
 from tests.model_store.test_dicom import file_of
