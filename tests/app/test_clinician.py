@@ -622,7 +622,8 @@ def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_o
     client = make_client(answering=answering)
     number, (_, sealed), *_ = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
     with client.application.test_request_context("/"):
-        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering))
+        seen = np.eye(8, dtype=np.float16)[0]
+        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering), features=seen)
         certain = dataclasses.replace(case.evidence, source_is_sure=True)
         unsure, sure, said = (
             ("case", cases.seal(one, None).case)
@@ -630,14 +631,48 @@ def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_o
         )
     page = post(client, f"{URL}/table", number, unsure).text
     assert remark in text_of(page)
-    assert 'data-flags="remarks' in page
+    assert re.search(r'data-flags="[^"]*\bremarks\b', page)
     assert "not sure how" in " ".join(pdf_text(post(client, f"{URL}/export/pdf", number, unsure).data).split())
     assert json.loads(post(client, f"{URL}/export/json", number, unsure).text)["photos"][0]["source_is_sure"] is False
     assert "Remarks: source_unsure." in post(client, f"{URL}/export/fhir", number, unsure).text
+    compared = post(client, f"{URL}/person", *[p for n in "123" for p in (("number", n), unsure, ("marked", n))]).text
+    assert text_of(compared).count(remark) == 3
     hidden = text_of(post(client, URL, number, unsure, ("own_first", "1")).text)
     assert "not sure how the photo was taken. Choose it" not in hidden
     for known in (sure, said):
         assert "not sure how" not in post(client, URL, number, known).text
+
+
+@pytest.mark.parametrize(
+    ("answering", "said", "otherwise"),
+    [
+        (WATCH_UNLESS_PHONE, "", "urgent"),  # the tiny bundle's probe takes the photo for one through a dermatoscope
+        (WATCH_UNLESS_PHONE, "dermoscopy", None),
+        (WATCH, "", None),
+    ],
+)
+def test_no_record_and_no_filter_loses_the_alarm_that_hangs_on_how_the_photo_was_taken(
+    make_client, photos, answering, said, otherwise
+):
+    client = make_client(answering=answering)
+    number, (_, sealed), *_ = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    with client.application.test_request_context("/"):
+        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering), said_source=said)
+        carried = (number, ("case", cases.seal(case, None).case))
+    (told,) = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    assert told["advice"]["level"] == "watch"
+    fhir = post(client, f"{URL}/export/fhir", *carried).text
+    FhirR4Bundle(json.loads(fhir), strict=True)
+    conclusion = json.loads(fhir)["entry"][-1]["resource"]["conclusion"]
+    alarm = "Advice if it was taken with a phone or camera: urgent. A doctor should see the spot within 14 days."
+    assert (alarm in conclusion) is bool(otherwise)
+    shown = post(client, f"{URL}/table", *carried, ("show", "urgent")).text
+    assert bool(re.search(r"<tr role=\"row\" id=[^>]* hidden>", shown)) is not bool(otherwise)
+    if otherwise:
+        expected = {"source": "phone", "level": "urgent", "reasons": [], "if_a_spot": None}
+        assert told["advice_otherwise"] == expected
+    else:
+        assert told["advice_otherwise"] is None
 
 
 def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, photos):
