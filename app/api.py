@@ -19,6 +19,7 @@ from app.sites import SITES
 from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
 from model_store.classes import CLASSES, LesionClass
+from model_store.classifier import refusal
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.prediction import SOURCES
 
@@ -224,10 +225,9 @@ def _answer_json(data: bytes, source: str | None, site: str) -> dict:
 
 def _quality_json(reading: Reading) -> dict:
     findings = [(code, False) for code in reading.answer.severe] + [(code, True) for code in reading.answer.mild]
-    strange = reading.prediction.out_of_distribution
     return {
-        "accepted": not reading.answer.severe and not strange,
-        "out_of_distribution": strange,
+        "accepted": not refusal(reading.answer.severe, reading.prediction),
+        "out_of_distribution": reading.prediction.out_of_distribution,
         "findings": [{"code": code, "mild": mild, "text": str(ISSUES[code].what)} for code, mild in findings],
     }
 
