@@ -806,6 +806,21 @@ def test_each_share_says_its_interval_and_its_photos_and_few_photos_give_no_pred
     )
 
 
+def test_no_predictive_value_is_whole_because_no_test_photo_was_missed_or_called_in_vain(points_client):
+    client = points_client(
+        point("soon", "malignancy", share(1, 43), share(0.3, 60)),
+        point("malignancy_80", "malignancy", share(0.8, 43), share(1, 22)),
+        point("malignancy_90", "malignancy", share(0.95, 400), share(0.6, 600)),
+    )
+    _, soon, sure, low = table_rows(client.get(f"{URL}/operating-points?prevalence=0.5").text)
+    assert "photos: 60 0.7% – Not computed: none of the 43 test photos with malignancy was missed" in soon
+    assert "photos: 22 – Not computed: none of the 22 test photos without malignancy was called" in sure
+    assert sure.endswith("99.9%")
+    assert low.endswith("photos: 600 1.2% > 99.9%")
+    chosen = text_of(client.get(f"{URL}/operating-points?point=0").text)
+    assert "Negative predictive value – Not computed: none of the 43" in chosen
+
+
 def with_curve() -> dict:
     """A report with a curve for dermoscopy, as the evaluation writes it; for phone photos the named points alone."""
     curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
