@@ -13,6 +13,7 @@ from app.cases import Case, Detail
 from app.conditions import CONDITIONS
 from app.figures import percent
 from app.ranking import Diagnosis, diagnoses
+from app.sites import HARDLY_SEEN, SITES
 from model_store.classes import CODES
 
 # Stands for the model's first diagnosis where the photo cannot be judged: its numbers are no answer to agree with.
@@ -242,6 +243,15 @@ def _may_reach(case: Case, name: str) -> bool:
     """
     read = (case, case.otherwise) if case.otherwise else (case,)
     return any(one.prediction.reaches(one.calibration.operating_point(name)) for one in read)
+
+
+def places_without_calm() -> str:
+    """At which places a calm answer is none. A patient names the place of a spot; of a series nobody does."""
+    return gettext(
+        "Nobody told the model where on the body a spot is. In these places it has hardly ever seen one, so a calm "
+        "answer says nothing there: %(places)s.",
+        places="; ".join(str(SITES[code].name) for code in HARDLY_SEEN),
+    )
 
 
 def model_name() -> str:

@@ -93,6 +93,7 @@ class PersonPage:
     carried: tuple[Carried, ...]
     measurements: tuple[Measurement, ...]
     melanomas: str
+    places_without_calm: str
     model: str
     csrf: str
 
@@ -150,6 +151,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
             for one in known
         ),
         melanomas=format_decimal(max((one["melanomas"] for one in known), default=0)),
+        places_without_calm=case_rows.places_without_calm(),
         model=case_rows.model_name(),
         csrf=generate_csrf(),
     )

@@ -12,6 +12,7 @@ from app.advice import Advice, Level
 from app.case_rows import Item
 from app.cases import Case
 from app.exports.tables import NOTICE
+from app.sites import HARDLY_SEEN
 from app.wording import of_advice
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, LesionClass
@@ -186,7 +187,11 @@ def _in_words(advice: Advice) -> str:
     elif advice.level is Level.CANNOT_JUDGE:
         said = "This photo cannot be judged. It says nothing about the spot, neither good nor bad."
     elif advice.level is Level.WATCH:
-        said = f"No urgent signs were found, which is no all-clear. Look at the spot again within {days} days."
+        said = (
+            f"No urgent signs were found, which is no all-clear. Look at the spot again within {days} days. "
+            "Nobody told the model where the spot is; it has hardly ever seen one at these places, where this says "
+            f"nothing: {', '.join(HARDLY_SEEN)}."
+        )
     else:
         said = f"A doctor should see the spot within {days} days."
     return f"{advice.level.value}. {said}"

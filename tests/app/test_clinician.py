@@ -675,6 +675,26 @@ def test_no_record_and_no_filter_loses_the_alarm_that_hangs_on_how_the_photo_was
         assert told["advice_otherwise"] is None
 
 
+def test_a_calm_answer_says_at_which_places_it_is_none(make_client, photos):
+    client = make_client(answering=WATCH)
+    carried = series(client, photos, source="dermoscopy")
+    opened = [(name, next(value for one, value in carried if one == name)) for name in ("case", "detail")]
+    said = "so a calm answer says nothing there: Eyelid or eye; Lip or mouth; Genitals or anus; Palm; Fingernail;"
+    for path, fields in (("/table", carried), ("/open", opened)):
+        assert said in text_of(post(client, f"{URL}{path}", *fields).text)
+    sealed_cases = [value for name, value in carried if name == "case"][:3]
+    with client.application.test_request_context("/en/"):
+        apart = [
+            Item(number, dataclasses.replace(cases.unseal(sealed), features=features), None)
+            for number, sealed, features in zip(range(3), sealed_cases, np.eye(3, dtype=np.float16), strict=True)
+        ]
+        assert said in person_lesions.page(apart).places_without_calm
+    for path, fields in (("/export/pdf", carried), ("/lesion.pdf", opened)):
+        assert said in " ".join(pdf_text(post(client, f"{URL}{path}", *fields).data).split())
+    fhir = post(client, f"{URL}/export/fhir", *carried).text
+    assert "where this says nothing: eyelid, lip, genitals, palm, fingernail, sole, toenail." in fhir
+
+
 def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, photos):
     client = tiny_client
     carried = series(client, photos)
