@@ -643,6 +643,18 @@ def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_o
         assert "not sure how" not in post(client, URL, number, known).text
 
 
+def test_the_remark_that_makes_a_calm_level_an_alarm_stands_next_to_it(make_client, photos):
+    client = make_client(answering=WATCH_UNLESS_PHONE)
+    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
+    with client.application.test_request_context("/"):
+        seen = cases.unseal(carried["case"])
+        sealed = cases.seal(dataclasses.replace(seen, evidence=evidence_of(WATCH_UNLESS_PHONE)), None).case
+    page = text_of(post(client, f"{URL}/open", ("case", sealed), ("detail", carried["detail"])).text)
+    before, after = page.split("the advice is: Urgent.")
+    assert "Keep watching The model is not sure" in before
+    assert "Ranked diagnoses" in after
+
+
 @pytest.mark.parametrize(
     ("answering", "said", "otherwise"),
     [
