@@ -12,6 +12,7 @@ from flask_babel import gettext
 from app import evaluation, limits, openapi, problems
 from app.conditions import CONDITIONS
 from app.i18n import current_language
+from app.inference import ClientGone
 from app.judging import judge
 from app.problems import PROBLEMS
 from app.reading import Reading
@@ -19,6 +20,7 @@ from app.sites import SITES
 from app.uploads import FORM_S, MissingPhoto
 from app.wording import ISSUES
 from model_store.classes import CLASSES, LesionClass
+from model_store.classifier import refusal
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.prediction import SOURCES
 
@@ -37,6 +39,13 @@ class SiteUnknown(ModelStoreError):
 
     def __init__(self) -> None:
         super().__init__("site_unknown", sites=", ".join(SITES))
+
+
+class SaidTwice(ModelStoreError):
+    """The form has different values of a field that holds for all its photos."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__("said_twice", field=field)
 
 
 class TooManyPhotos(ModelStoreError):
@@ -94,7 +103,7 @@ def answer() -> Response:
     """Answer one photo.
 
     Raises:
-        MissingPhoto, TooManyPhotos, SourceUnknown, SiteUnknown, PhotoError: the client can mend it.
+        MissingPhoto, TooManyPhotos, SourceUnknown, SiteUnknown, SaidTwice, PhotoError: the client can mend it.
         Overloaded, DeadlineExceeded, EngineError: the client can only try again.
     """
     _require_token()
@@ -107,13 +116,17 @@ def answer() -> Response:
 def answers() -> Response:
     """Answer several photos, one after the other, and as many as the time allows.
 
-    Raises as `answer`, but what is wrong with one photo becomes its entry.
+    Raises as `answer`, but what is wrong with one photo becomes its entry; once one was answered, so does whatever
+    keeps another from it, or a busy site would answer 19 photos and throw the answers away.
     """
     _require_token()
     source, site = _source(), _site()
     photos, until = _photos(openapi.MAX_PHOTOS), time.monotonic() + FORM_S
     limits.count_photos(len(photos))
-    entries = [_entry(number, data, source, site, until) for number, data in enumerate(photos, start=1)]
+    entries = []
+    for number, data in enumerate(photos, start=1):
+        some_answered = any("answer" in entry for entry in entries)
+        entries.append({"photo": number} | _entry(data, source, site, until, some_answered))
     return jsonify(schema_version=openapi.SCHEMA_VERSION, answers=entries)
 
 
@@ -171,14 +184,22 @@ def _require_token() -> None:
 
 
 def _source() -> str | None:
-    source = request.form.get("source") or None
+    source = _said("source") or None
     if source not in (None, *SOURCES):
         raise SourceUnknown()
     return source
 
 
+def _said(field: str) -> str:
+    """What the form says of all its photos, empty for nothing; who says something else of each means another API."""
+    said = set(request.form.getlist(field))
+    if len(said) > 1:
+        raise SaidTwice(field)
+    return next(iter(said), "")
+
+
 def _site() -> str:
-    site = request.form.get("site", "")
+    site = _said("site")
     if site and site not in SITES:
         raise SiteUnknown()
     return site
@@ -193,14 +214,20 @@ def _photos(most: int) -> list[bytes]:
     return [file.stream.getvalue() for file in files]
 
 
-def _entry(number: int, data: bytes, source: str | None, site: str, until: float) -> dict:
+def _entry(data: bytes, source: str | None, site: str, until: float, some_answered: bool) -> dict:
+    """One photo's answer or problem; raises as `answers`."""
     if time.monotonic() > until:
         problems.note_failure("not_answered")
-        return {"photo": number, "problem": problems.as_json("not_answered", {})}
+        return {"problem": problems.as_json("not_answered", {})}
     try:
-        return {"photo": number, "answer": _answer_json(data, source, site)}
-    except PhotoError as error:
-        return {"photo": number, "problem": problems.as_json(error.code, error.details)}
+        return {"answer": _answer_json(data, source, site)}
+    except ClientGone:
+        raise
+    except ModelStoreError as error:
+        if not (isinstance(error, PhotoError) or some_answered):
+            raise
+        problems.note_failure(error.code)
+        return {"problem": problems.as_json(error.code, error.details)}
 
 
 def _answer_json(data: bytes, source: str | None, site: str) -> dict:
@@ -224,10 +251,9 @@ def _answer_json(data: bytes, source: str | None, site: str) -> dict:
 
 def _quality_json(reading: Reading) -> dict:
     findings = [(code, False) for code in reading.answer.severe] + [(code, True) for code in reading.answer.mild]
-    strange = reading.prediction.out_of_distribution
     return {
-        "accepted": not reading.answer.severe and not strange,
-        "out_of_distribution": strange,
+        "accepted": not refusal(reading.answer.severe, reading.prediction),
+        "out_of_distribution": reading.prediction.out_of_distribution,
         "findings": [{"code": code, "mild": mild, "text": str(ISSUES[code].what)} for code, mild in findings],
     }
 

@@ -13,8 +13,8 @@ from app.cases import Case, Detail
 from app.conditions import CONDITIONS
 from app.figures import percent
 from app.ranking import Diagnosis, diagnoses
+from app.sites import HARDLY_SEEN, SITES
 from model_store.classes import CODES
-from model_store.prediction import SOURCES
 
 # Stands for the model's first diagnosis where the photo cannot be judged: its numbers are no answer to agree with.
 UNJUDGED = "cannot_judge"
@@ -109,8 +109,8 @@ def row(item: Item, own_first: bool) -> CaseRow:
     points = () if hidden else points_of(case)
     remarks = remarks_of(case, hidden)
     flags = {
-        "urgent": not hidden and _reaches(case, "urgent"),
-        "soon": not hidden and (_reaches(case, "soon") or _reaches(case, "urgent")),
+        "urgent": not hidden and _may_reach(case, "urgent"),
+        "soon": not hidden and (_may_reach(case, "soon") or _may_reach(case, "urgent")),
         "remarks": bool(remarks),
         "disagree": bool(item.own) and top not in (item.own, UNJUDGED),
         "wrong": bool(shown_truth) and top not in (shown_truth, UNJUDGED),
@@ -158,11 +158,10 @@ def remarks_of(case: Case, hidden: bool = False) -> tuple[str, ...]:
 
 def _source_remark(case: Case, hidden: bool) -> str:
     """That nobody knows how the photo was taken, and what the advice would be if it was the other way."""
-    (other,) = (source for source in SOURCES if source != case.evidence.source)
-    elsewise = level_of(case.judged_as(other))
-    if hidden or elsewise == level_of(case):
+    other = case.otherwise
+    if hidden or other is None:
         return str(wording.SOURCE_UNSURE)
-    return str(wording.SOURCE_DECIDES[other]) % {"level": elsewise.rstrip(".")}
+    return str(wording.SOURCE_DECIDES[other.said_source]) % {"level": level_of(other).rstrip(".")}
 
 
 def level_of(case: Case) -> str:
@@ -237,8 +236,22 @@ def _agreement(what: str, pairs: list[tuple[str, str]]) -> str:
     return said + " " + gettext("Cohen's kappa: %(kappa)s.", kappa=format_decimal(round(found.kappa, 2)))
 
 
-def _reaches(case: Case, name: str) -> bool:
-    return case.prediction.reaches(case.calibration.operating_point(name))
+def _may_reach(case: Case, name: str) -> bool:
+    """Whether the risk reaches an operating point, also if it does only where the photo was taken the other way.
+
+    Who looks at the rows above a point alone would else not see one that its remark calls urgent.
+    """
+    read = (case, case.otherwise) if case.otherwise else (case,)
+    return any(one.prediction.reaches(one.calibration.operating_point(name)) for one in read)
+
+
+def places_without_calm() -> str:
+    """At which places a calm answer is none. A patient names the place of a spot; of a series nobody does."""
+    return gettext(
+        "Nobody told the model where on the body a spot is. In these places it has hardly ever seen one, so a calm "
+        "answer says nothing there: %(places)s.",
+        places="; ".join(str(SITES[code].name) for code in HARDLY_SEEN),
+    )
 
 
 def model_name() -> str:

@@ -20,7 +20,7 @@ from app import advice, judging
 from app.advice import Advice, Level
 from app.answers import LIFETIME_S, AnswerExpired, read_evidence, read_issues, read_source
 from model_store.classes import CODES
-from model_store.prediction import Calibration, Evidence, Prediction, pooled
+from model_store.prediction import SOURCES, Calibration, Evidence, Prediction, pooled
 
 MAX_NAME = 120
 MOST_DETAILS = 600_000  # letters of details in one form; fifty cases need the rest of what its fields may hold
@@ -63,7 +63,7 @@ class Case:
         """What a patient who said the source would be told first: no calm answer in spite of mild issues.
 
         Where nobody said it and the probe is not sure, a patient's rests on the more pressing source. Here it does not:
-        a clinician sees the numbers, and says the source for a whole series.
+        a clinician sees the numbers, says the source for a whole series, and is told of `otherwise`.
         """
         return advice.for_prediction(self.prediction, self.severe, self.mild, self.calibration)
 
@@ -75,6 +75,16 @@ class Case:
     def judged_as(self, source: str) -> "Case":
         """The same photo as if its sender had said this source; the network need not look again."""
         return dataclasses.replace(self, said_source=source)
+
+    @cached_property
+    def otherwise(self) -> "Case | None":
+        """As if it had been taken the other way, where nobody knows how it was and the advice would be another one."""
+        if self.source_is_sure:
+            return None
+        (source,) = (source for source in SOURCES if source != self.evidence.source)
+        other = self.judged_as(source)
+        same = (other.advice.level, other.advice.if_a_spot) == (self.advice.level, self.advice.if_a_spot)
+        return None if same else other
 
     @property
     def cannot_be_judged(self) -> bool:

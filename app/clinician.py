@@ -74,6 +74,7 @@ class SeriesPage:
     shown: str
     research: bool
     summary: case_rows.Summary
+    places_without_calm: str
     model: str
     csrf: str
 
@@ -393,6 +394,7 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
         shown=shown,
         research=bool(current_app.extensions["ground_truth"]),
         summary=case_rows.summary([(row.top, row.own, row.truth) for row in rows], len(told)),
+        places_without_calm=case_rows.places_without_calm(),
         model=case_rows.model_name(),
         csrf=generate_csrf(),
     )

@@ -14,6 +14,15 @@ def percent(probability: float) -> str:
     return format_percent(round(probability, 2))
 
 
+def estimate_in_tenths(share: float) -> str:
+    """As `percent_in_tenths`, but never 0 % or 100 %: that nobody is missed, or nobody called in vain, nobody knows."""
+    if share < 0.001:
+        return f"< {percent_in_tenths(0.001)}"
+    if share > 0.999:
+        return f"> {percent_in_tenths(0.999)}"
+    return percent_in_tenths(share)
+
+
 def percent_in_tenths(share: float) -> str:
     """A share in percent with one decimal, the sign as far from it as the language's whole percents have it."""
     return format_percent(share, format="#,##0.0\N{NO-BREAK SPACE}%" if current_language() == "ru" else "#,##0.0%")

@@ -14,7 +14,6 @@ from model_store import quality
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
 from model_store.prediction import Evidence, Prediction
-from model_store.quality import Quality
 from model_store.saliency import class_activation_maps
 
 _assessors = ThreadPoolExecutor(thread_name_prefix="quality")
@@ -22,10 +21,9 @@ _assessors = ThreadPoolExecutor(thread_name_prefix="quality")
 
 @dataclass(frozen=True)
 class Look:
-    """An answer, what its quality is, the network's feature map (h, w, C), float32, and its maps (8, h, w), uint8."""
+    """An answer, the network's feature map (h, w, C), float32, and its maps (8, h, w), uint8."""
 
     answer: Answer
-    quality: Quality
     feature_map: np.ndarray
     maps: np.ndarray
 
@@ -46,7 +44,7 @@ def judge(data: bytes, source: str | None = None, site: str = "") -> Reading:
 
 def count(seen: Look, prediction: Prediction, advice: Advice) -> None:
     """Count what is told of a new photo."""
-    observability.count_answer(prediction, advice, refusal(seen.quality, prediction))
+    observability.count_answer(prediction, advice, refusal(seen.answer.severe, prediction))
 
 
 def look(data: bytes, source: str | None = None, site: str = "") -> Look:
@@ -76,11 +74,11 @@ def look(data: bytes, source: str | None = None, site: str = "") -> Look:
     maps = class_activation_maps(feature_map, classifier.engine.dense_weights)
     answer = Answer(
         evidence=evidence,
-        severe=tuple(finding.code for finding in assessed.findings if not finding.mild),
-        mild=tuple(finding.code for finding in assessed.findings if finding.mild),
+        severe=assessed.severe,
+        mild=assessed.mild,
         photo_jpeg=answers.jpeg(prepared),
         maps=tuple(tuple(map(tuple, one)) for one in maps.tolist()),
         source=source,
         site=site,
     )
-    return Look(answer, assessed, feature_map, maps)
+    return Look(answer, feature_map, maps)

@@ -72,7 +72,8 @@ def _answers_operation(limit_mb: int) -> dict:
         "summary": "Answer several photos",
         "description": f"Up to {MAX_PHOTOS} photos, together up to {limit_mb} MB. Each gets its answer or its problem, "
         f"in the order sent; one that is no photo does not spoil the others. After {FORM_S} seconds the rest get the "
-        "problem not_answered: send them again.",
+        "problem not_answered, and once a photo was answered, one for which there was no place or for which the model "
+        "failed gets that as its problem: where a problem's status is 503, send the photo again.",
         "requestBody": _form({"photo": photos}, ["photo"]),
         "responses": {
             "200": _json_of("Answers", "An entry for each photo."),
@@ -93,12 +94,13 @@ def _form(fields: dict, required: list[str]) -> dict:
     source = {
         "enum": list(SOURCES),
         "description": "How the photo was taken: through a dermatoscope, or with a phone held before the skin. Left "
-        "out, the model tells it; where it is not sure, the answer is that with the more pressing advice.",
+        "out, the model tells it; where it is not sure, the answer is that with the more pressing advice. "
+        "It holds for all photos of a request.",
     }
     site = {
         "enum": list(SITES),
         "description": "Where on the body the spot is. Where the model has hardly ever seen one, it may alarm, but "
-        "calms nobody.",
+        "calms nobody. It holds for all photos of a request.",
     }
     schema = {"type": "object", "properties": {**fields, "source": source, "site": site}, "required": required}
     kinds = "image/jpeg, image/png, image/webp, image/heic, image/avif, application/dicom"
@@ -190,7 +192,11 @@ def _answer_schema() -> dict:
             ),
         ),
         quality=_object(
-            accepted={"type": "boolean", "description": "Whether the gate lets the photo through."},
+            accepted={
+                "type": "boolean",
+                "description": "Whether the gate lets the photo through. One that it lets through may still be "
+                "cannot_judge: decide by advice.level.",
+            },
             out_of_distribution={"type": "boolean", "description": "Unlike what the network has learnt."},
             findings={"type": "array", "items": finding},
         ),

@@ -46,6 +46,7 @@ class PhotoPage:
     source_said: bool
     numbers: tuple[tuple[str, str], ...]
     truth_name: str
+    places_without_calm: str
     model: str
     csrf: str
 
@@ -82,6 +83,7 @@ def page(item: Item, asked: MultiDict) -> PhotoPage:
         source_said=bool(case.said_source),
         numbers=_numbers(case),
         truth_name=case_rows.answer_name(case_rows.actual(case.name)),
+        places_without_calm=case_rows.places_without_calm(),
         model=case_rows.model_name(),
         csrf=generate_csrf(),
     )

@@ -28,7 +28,8 @@ class TooFewLesions(ModelStoreError):
 class PersonLesion:
     """One lesion among a person's: how far it lies from the others, as text and as length of a bar in percent.
 
-    `cannot_judge` where its probabilities are no answer; its likeness to the others may still be one.
+    `remarks` as in the table, for what the level is worth may hang on them. `cannot_judge` where its probabilities are
+    no answer; its likeness to the others may still be one.
     """
 
     name: str
@@ -40,16 +41,21 @@ class PersonLesion:
     melanoma_rank: int
     malignancy: str
     level: str
+    remarks: tuple[str, ...]
     cannot_judge: bool
 
 
 @dataclass(frozen=True)
 class NotCompared:
-    """One photo that cannot be judged: it would be unlike all lesions, whatever it shows. `level` may still alarm."""
+    """One photo that cannot be judged: it would be unlike all lesions, whatever it shows.
+
+    `level` may still alarm, and so may `remarks`, which are as in the table.
+    """
 
     name: str
     photo_url: str
     level: str
+    remarks: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class PersonPage:
     carried: tuple[Carried, ...]
     measurements: tuple[Measurement, ...]
     melanomas: str
+    places_without_calm: str
     model: str
     csrf: str
 
@@ -116,6 +123,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
             melanoma_rank=by_melanoma.index(index) + 1,
             malignancy=percent(items[index].case.prediction.malignancy),
             level=case_rows.level_of(items[index].case),
+            remarks=case_rows.remarks_of(items[index].case),
             cannot_judge=items[index].case.cannot_be_judged,
         )
         for index in (by_melanoma if mixed else np.argsort(-strange, kind="stable"))
@@ -128,7 +136,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
         sources=tuple(Choice(code, str(wording.ALL_TAKEN[code])) for code in SOURCES) if mixed and guessed else (),
         lesions=tuple(lesions),
         not_compared=tuple(
-            NotCompared(_name(item), _photo_url(item), case_rows.level_of(item.case))
+            NotCompared(_name(item), _photo_url(item), case_rows.level_of(item.case), case_rows.remarks_of(item.case))
             for item in marked
             if item.case.cannot_be_compared
         ),
@@ -143,6 +151,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
             for one in known
         ),
         melanomas=format_decimal(max((one["melanomas"] for one in known), default=0)),
+        places_without_calm=case_rows.places_without_calm(),
         model=case_rows.model_name(),
         csrf=generate_csrf(),
     )

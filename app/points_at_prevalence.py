@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 from app import evaluation, wording
 from app.case_rows import Choice, model_name
 from app.evaluation import MIN_PHOTOS, CurvePoint, MeasuredPoint, Share
-from app.figures import percent_in_tenths
+from app.figures import estimate_in_tenths, percent_in_tenths
 from model_store.prediction import SOURCES
 
 DEFAULT_PREVALENCE = 10.0  # percent; an example, which the reader replaces
@@ -30,8 +30,9 @@ class PredictiveValues:
 class PointFigures:
     """One threshold at the prevalence that the reader entered; `marked` where the slider stands at it.
 
-    Beside each share stands what it rests on: its interval and its number of photos. `no_values` says why a dash stands
-    for the figures that follow from the prevalence, where it does although the prevalence is known.
+    Beside each share stands what it rests on: its interval and its number of photos. Where a dash stands although the
+    prevalence is known, `no_values` says why for all figures that follow from it, `no_positive` and `no_negative` for
+    one predictive value.
     """
 
     name: str
@@ -42,7 +43,9 @@ class PointFigures:
     specificity: str
     specificity_rests_on: str
     positive: str
+    no_positive: str
     negative: str
+    no_negative: str
     called: str
     no_values: str
     marked: bool
@@ -193,6 +196,8 @@ def _figures(
     name: str, risk: str, point: CurvePoint | MeasuredPoint, prevalence: float | None, marked: bool = False
 ) -> PointFigures:
     no_values = _no_values(risk, point)
+    no_positive = "" if no_values else _no_positive(point)
+    no_negative = "" if no_values else _no_negative(point)
     values = None
     if prevalence is not None and not no_values:
         values = predictive_values(point.sensitivity.value, point.specificity.value, prevalence / 100)
@@ -204,8 +209,10 @@ def _figures(
         sensitivity_rests_on=_rests_on(point.sensitivity),
         specificity=_tenths(point.specificity.value),
         specificity_rests_on=_rests_on(point.specificity),
-        positive=_tenths(values and values.positive),
-        negative=_tenths(values and values.negative),
+        positive="–" if no_positive else _estimate(values and values.positive),
+        no_positive=no_positive,
+        negative="–" if no_negative else _estimate(values and values.negative),
+        no_negative=no_negative,
         called=_tenths(values and values.called),
         no_values=no_values,
         marked=marked,
@@ -222,6 +229,28 @@ def _no_values(risk: str, point: CurvePoint | MeasuredPoint) -> str:
             number=format_decimal(MIN_PHOTOS),
         )
     return ""
+
+
+def _no_positive(point: CurvePoint | MeasuredPoint) -> str:
+    """Why there is no positive predictive value: by Bayes' rule it would be 100 percent, at whatever prevalence."""
+    if point.specificity.value < 1:
+        return ""
+    return gettext(
+        "Not computed: none of the %(number)s test photos without malignancy was called, too few to promise that none "
+        "of yours is.",
+        number=format_decimal(point.specificity.images),
+    )
+
+
+def _no_negative(point: CurvePoint | MeasuredPoint) -> str:
+    """Why there is no negative one: it would be 100 percent too, and calm where the next photo may be missed."""
+    if point.sensitivity.value < 1:
+        return ""
+    return gettext(
+        "Not computed: none of the %(number)s test photos with malignancy was missed, too few to promise that none of "
+        "yours is.",
+        number=format_decimal(point.sensitivity.images),
+    )
 
 
 def _rests_on(share: Share) -> str:
@@ -245,6 +274,10 @@ def _percent(text: str) -> float | None:
     except ValueError:
         return None
     return entered if 0 <= entered <= 100 else None
+
+
+def _estimate(share: float | None) -> str:
+    return "–" if share is None else estimate_in_tenths(share)
 
 
 def _tenths(share: float | None) -> str:

@@ -13,6 +13,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from app import limits, observability
+from app.i18n import current_language
 from model_store.errors import ModelStoreError
 
 logger = logging.getLogger(__name__)
@@ -103,6 +104,11 @@ PROBLEMS = {
         400, _l("There is no such place on the body"),
         _l("Where the spot is can be one of these: %(sites)s."),
         _l("Correct it, or leave it out."),
+    ),
+    "said_twice": Problem(
+        400, _l("The request contradicts itself"),
+        _l("The field %(field)s holds for all photos of a request, and came with different values."),
+        _l("Send it once. Send photos that differ in it in requests of their own."),
     ),
     "token_wrong": Problem(
         401, _l("A token is needed"),
@@ -298,6 +304,8 @@ def _answer(code: str, details: dict) -> Response:
     if wants_json():
         response = jsonify(as_json(code, details))
         response.content_type = "application/problem+json"
+        response.headers["Content-Language"] = current_language()
+        response.vary.update(("Accept", "Accept-Language"))
     else:
         response = Response(render_template("problem.html", page=_page(code, details)))
     response.status_code = PROBLEMS[code].status

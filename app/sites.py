@@ -53,6 +53,9 @@ REGIONS = (
 )
 
 
+HARDLY_SEEN = tuple(code for code, site in SITES.items() if site.hardly_seen)
+
+
 def hardly_seen(site: str) -> bool:
     """Whether the training photos show next to no spot at this place; never of one that we do not know."""
-    return site in SITES and SITES[site].hardly_seen
+    return site in HARDLY_SEEN

@@ -14,7 +14,6 @@ from model_store.errors import ModelStoreError
 from model_store.images import Photo
 from model_store.prediction import Evidence, Prediction, interpret, pooled
 from model_store.preprocessing import prepare
-from model_store.quality import Quality
 
 logger = logging.getLogger(__name__)
 
@@ -96,11 +95,14 @@ def _start(bundle: Bundle, engine: str, options: engines.Options | None) -> Engi
     return running
 
 
-def refusal(quality: Quality, prediction: Prediction) -> str:
+def refusal(severe: Sequence[str], prediction: Prediction) -> str:
     """Say why a photo's prediction must not be relied on: the gate, for the site and the command line alike.
 
+    Args:
+        severe: `Quality.severe` of the photo.
+
     Returns:
-        The code of the photo's first finding that is not mild; else `out_of_distribution` where the network has seen
-        nothing like it; else an empty text, and the photo is accepted.
+        The first of these codes; else `out_of_distribution` where the network has seen nothing like the photo; else an
+        empty text, and the photo is accepted.
     """
-    return quality.refusal or ("out_of_distribution" if prediction.out_of_distribution else "")
+    return next(iter(severe), "out_of_distribution" if prediction.out_of_distribution else "")

@@ -56,6 +56,6 @@ def _predictions(
 
 
 def _details(quality: Quality, prediction: Prediction) -> list[float | int | str]:
-    reason = refusal(quality, prediction)
+    reason = refusal(quality.severe, prediction)
     codes = " ".join(prediction.prediction_set)
     return [prediction.malignancy, codes, prediction.ood_score, int(not reason), reason, prediction.source]

@@ -103,9 +103,14 @@ class Quality:
     measurements: Measurements
 
     @property
-    def refusal(self) -> str:
-        """The code of the first finding that is not mild; empty where there is none."""
-        return next((finding.code for finding in self.findings if not finding.mild), "")
+    def severe(self) -> tuple[str, ...]:
+        """The codes of the findings that make the photo useless."""
+        return tuple(finding.code for finding in self.findings if not finding.mild)
+
+    @property
+    def mild(self) -> tuple[str, ...]:
+        """The codes of those that only make the answer less sure."""
+        return tuple(finding.code for finding in self.findings if finding.mild)
 
 
 def assess(photo: Photo) -> Quality:

@@ -70,4 +70,4 @@ def compare(old: Classifier, new: Classifier, photos: Iterable[tuple[str, Photo]
 def _reading(classifier: Classifier, photo: Photo, prediction: Prediction) -> Reading:
     points = classifier.bundle.calibrations[prediction.source].operating_points
     reached = tuple(point.name for point in points if prediction.reaches(point))
-    return Reading(CODES[prediction.ranking[0]], reached, refusal(assess(photo), prediction))
+    return Reading(CODES[prediction.ranking[0]], reached, refusal(assess(photo).severe, prediction))

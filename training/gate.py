@@ -52,9 +52,9 @@ def fit(recipe: Recipe, data: Data, folder: Path) -> dict[str, OutOfDistribution
     probes.fit(training, said, best["score"]).write(folder / PROBES)
     fitted = Probes.read(folder / PROBES)  # as served, in float32
     scores = fitted.ood_scores(validation.answers.logits, validation.answers.features)
-    by_quality = np.array([bool(quality.refusal) for quality in qualities(data.table.path.iloc[held])])
+    by_quality = np.array([bool(quality.severe) for quality in qualities(data.table.path.iloc[held])])
     strange = probes.cross_fitted(training, said, kinds, best["score"])
-    left = np.array([not assess(Photo(picture.rgb)).refusal for picture in pictures])  # by their quality
+    left = np.array([not assess(Photo(picture.rgb)).severe for picture in pictures])  # by their quality
     told = np.array(fitted.sources(said.features))
     thresholds = {
         source: probes.threshold(scores[own], by_quality[own], strange[left & (told == source)])
@@ -145,7 +145,7 @@ def refusals(
     evidence = fitted.evidence(said.logits, said.features)
     return np.array(
         [
-            refusal(quality, interpret(item, calibrations, source))
+            refusal(quality.severe, interpret(item, calibrations, source))
             for quality, item, source in zip(judged, evidence, sources, strict=True)
         ]
     )

@@ -12,6 +12,7 @@ from app.advice import Advice, Level
 from app.case_rows import Item
 from app.cases import Case
 from app.exports.tables import NOTICE
+from app.sites import HARDLY_SEEN
 from app.wording import of_advice
 from model_store.bundle import Bundle
 from model_store.classes import CLASSES, CODES, LesionClass
@@ -30,6 +31,7 @@ _BY_MACHINE = {
         }
     ]
 }
+_TAKEN = {"phone": "taken with a phone or camera", "dermoscopy": "taken through a dermatoscope"}
 _NAMES = {
     "MEL": "Melanoma",
     "NV": "Melanocytic naevus",
@@ -144,8 +146,8 @@ def _observation(item: Item, code: str, value: dict, device_url: str, issued: st
 
 def _report(item: Item, results: Sequence[str], issued: str) -> dict:
     """The report in words alone: a coded conclusion would stand in a record as if the photo had shown it."""
-    advice, calibration = item.case.advice, item.case.calibration
-    told = [NOTICE, _photo(item), _advised(advice), _remarks(item.case)]
+    calibration = item.case.calibration
+    told = [NOTICE, _photo(item), *_advised(item.case), _remarks(item.case)]
     if not item.case.cannot_be_judged:
         in_set = ", ".join(item.case.prediction.prediction_set) or "empty"
         told.append(f"Prediction set at {calibration.set_coverage:.0%} coverage: {in_set}.")
@@ -165,8 +167,19 @@ def _photo(item: Item) -> str:
     return f"Photo {item.number}: {item.case.name}."
 
 
-def _advised(advice: Advice) -> str:
-    """What to do: the level's code, and a sentence with the date."""
+def _advised(case: Case) -> list[str]:
+    """What to do; and what if the photo was taken the other way, where nobody knows how and it would be another thing.
+
+    A record that holds the calm advice alone would lose the alarm.
+    """
+    told = [f"Advice: {_in_words(case.advice)}"]
+    if other := case.otherwise:
+        told.append(f"Advice if it was {_TAKEN[other.said_source]}: {_in_words(other.advice)}")
+    return told
+
+
+def _in_words(advice: Advice) -> str:
+    """The level's code, and a sentence with the date."""
     days = of_advice(advice).within_days
     if advice.if_a_spot:
         alarm = f"If it shows a spot on skin, a doctor should see the spot within {days} days."
@@ -174,10 +187,14 @@ def _advised(advice: Advice) -> str:
     elif advice.level is Level.CANNOT_JUDGE:
         said = "This photo cannot be judged. It says nothing about the spot, neither good nor bad."
     elif advice.level is Level.WATCH:
-        said = f"No urgent signs were found, which is no all-clear. Look at the spot again within {days} days."
+        said = (
+            f"No urgent signs were found, which is no all-clear. Look at the spot again within {days} days. "
+            "Nobody told the model where the spot is; it has hardly ever seen one at these places, where this says "
+            f"nothing: {', '.join(HARDLY_SEEN)}."
+        )
     else:
         said = f"A doctor should see the spot within {days} days."
-    return f"Advice: {advice.level.value}. {said}"
+    return f"{advice.level.value}. {said}"
 
 
 def _remarks(case: Case) -> str:

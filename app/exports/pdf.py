@@ -39,6 +39,7 @@ def lesion_pdf(item: Item) -> bytes:
     document.pairs(facts, width=left - document.l_margin - 5)
     document.set_y(max(document.get_y(), top + PHOTO_SIDE_MM + 3))
     document.box([(row.level, 10, True)])
+    document.paragraph(case_rows.places_without_calm())
     if not row.cannot_judge:
         _rank(document, row)
     return document.to_bytes()
@@ -66,6 +67,7 @@ def summary_pdf(items: Sequence[Item], failures: Sequence[tuple[str, str]]) -> b
     document.paragraph(format_date(datetime.date.today(), "long"))
     summary = case_rows.summary([(row.top, row.own, row.truth) for row in rows], len(failures))
     document.box([(sentence, 9, True) for sentence in summary.sentences])
+    document.paragraph(case_rows.places_without_calm())
     for row in rows:
         if document.will_page_break(ROW_MM):
             document.add_page()

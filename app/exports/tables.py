@@ -45,14 +45,14 @@ def json_text(items: Sequence[Item], failures: Sequence[tuple[str, str]], bundle
 
 
 def _photo(item: Item, bundle: Bundle) -> dict:
-    case, prediction = item.case, item.case.prediction
+    case, prediction, other = item.case, item.case.prediction, item.case.otherwise
     on_test = evaluation.score_on_test(prediction, case.calibration, bundle)
     return {
         "number": item.number,
         "name": case.name,
         "source": prediction.source,
         "source_said_by_sender": bool(case.said_source),
-        "source_is_sure": case.source_is_sure,  # else the advice may be another one if it was taken otherwise
+        "source_is_sure": case.source_is_sure,
         "ranking": [CODES[index] for index in prediction.ranking],
         "probabilities": dict(zip(CODES, map(float, prediction.probabilities), strict=True)),
         "prediction_set": list(prediction.prediction_set),
@@ -72,6 +72,8 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "out_of_distribution": {"score": prediction.ood_score, "flag": prediction.out_of_distribution},
         "quality": {"severe": list(case.severe), "mild": list(case.mild)},
         "advice": case.advice.as_json(),
+        # Where nobody knows how the photo was taken, and the advice would be another one if it was the other way.
+        "advice_otherwise": other and {"source": other.said_source, **other.advice.as_json()},
         "cannot_be_judged": case.cannot_be_judged,  # then the probabilities are no answer
         "own_diagnosis": item.own or None,
         "actual_diagnosis": actual(case.name) or None,

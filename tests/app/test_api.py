@@ -15,8 +15,10 @@ from werkzeug.test import encode_multipart
 
 from app import api
 from app.advice import Level
+from app.inference import DeadlineExceeded, Overloaded
 from app.problems import PROBLEMS
 from model_store.classes import CODES
+from model_store.errors import EngineError
 from tests.app.conftest import STRANGE, URGENT, WATCH, WATCH_UNLESS_PHONE, encode, send
 
 
@@ -152,6 +154,57 @@ def test_photos_that_are_not_reached_in_time_are_named_and_the_others_answered(m
     first, second = answer.json["answers"]
     assert "answer" in first
     assert second["problem"]["code"] == "not_answered"
+
+
+@pytest.mark.parametrize("error", [Overloaded(), DeadlineExceeded(), EngineError("engine_failed")])
+def test_a_fault_of_ours_in_the_middle_of_a_request_takes_no_answer_away(make_app, photo, monkeypatch, error):
+    app = make_app(answering=WATCH)
+    queue = app.extensions["inference"]
+    whole, turns = queue.submit, iter([None, error, None])
+
+    def submit(array, client_is_there):
+        if fault := next(turns):
+            raise fault
+        return whole(array, client_is_there)
+
+    monkeypatch.setattr(queue, "submit", submit)
+    client = app.test_client()
+    answer = post(client, photo, photo, photo, path="/api/v1/answers")
+    assert answer.status_code == 200
+    schema(client, "Answers").validate(answer.json)
+    first, second, third = answer.json["answers"]
+    assert "answer" in first
+    assert "answer" in third
+    assert (second["problem"]["code"], second["problem"]["status"]) == (error.code, 503)
+
+
+@pytest.mark.parametrize("before", [[], [b"no photo"]])
+def test_a_site_that_answers_none_of_a_request_s_photos_refuses_it_at_once(make_app, photo, monkeypatch, before):
+    def refuse(*_):
+        raise Overloaded()
+
+    app = make_app(answering=WATCH)
+    monkeypatch.setattr(app.extensions["inference"], "submit", refuse)
+    answer = post(app.test_client(), *before, photo, photo, path="/api/v1/answers")
+    assert (answer.status_code, answer.json["code"]) == (503, "overloaded")
+    assert answer.headers["Retry-After"]
+
+
+@pytest.mark.parametrize("path", ["/api/v1/answer", "/api/v1/answers"])
+@pytest.mark.parametrize(("field", "values"), [("source", ["phone", "dermoscopy"]), ("site", ["back", ""])])
+def test_what_holds_for_all_photos_is_not_taken_from_the_first_where_it_differs(make_app, photo, path, field, values):
+    client = make_app(answering=WATCH).test_client()
+    answer = post(client, photo, path=path, **{field: values})
+    assert (answer.status_code, answer.json["code"]) == (400, "said_twice")
+    assert f"The field {field} holds for all photos of a request" in answer.json["detail"]
+    assert post(client, photo, path=path, **{field: values[:1] * 2}).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/v1/nowhere", "/api/v1/answer"])
+def test_every_problem_names_its_language_also_where_no_view_was_found(client, path):
+    answer = client.get(path, headers={"Accept-Language": "ru"})
+    assert answer.headers["Content-Language"] == "ru"
+    assert "Accept-Language" in answer.vary
 
 
 @pytest.mark.parametrize(

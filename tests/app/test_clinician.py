@@ -628,7 +628,8 @@ def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_o
     client = make_client(answering=answering)
     number, (_, sealed), *_ = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
     with client.application.test_request_context("/"):
-        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering))
+        seen = np.eye(8, dtype=np.float16)[0]
+        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering), features=seen)
         certain = dataclasses.replace(case.evidence, source_is_sure=True)
         unsure, sure, said = (
             ("case", cases.seal(one, None).case)
@@ -636,14 +637,80 @@ def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_o
         )
     page = post(client, f"{URL}/table", number, unsure).text
     assert remark in text_of(page)
-    assert 'data-flags="remarks' in page
+    assert re.search(r'data-flags="[^"]*\bremarks\b', page)
     assert "not sure how" in " ".join(pdf_text(post(client, f"{URL}/export/pdf", number, unsure).data).split())
     assert json.loads(post(client, f"{URL}/export/json", number, unsure).text)["photos"][0]["source_is_sure"] is False
     assert "Remarks: source_unsure." in post(client, f"{URL}/export/fhir", number, unsure).text
+    compared = post(client, f"{URL}/person", *[p for n in "123" for p in (("number", n), unsure, ("marked", n))]).text
+    assert text_of(compared).count(remark) == 3
     hidden = text_of(post(client, URL, number, unsure, ("own_first", "1")).text)
     assert "not sure how the photo was taken. Choose it" not in hidden
     for known in (sure, said):
         assert "not sure how" not in post(client, URL, number, known).text
+
+
+def test_the_remark_that_makes_a_calm_level_an_alarm_stands_next_to_it(make_client, photos):
+    client = make_client(answering=WATCH_UNLESS_PHONE)
+    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
+    with client.application.test_request_context("/"):
+        seen = cases.unseal(carried["case"])
+        sealed = cases.seal(dataclasses.replace(seen, evidence=evidence_of(WATCH_UNLESS_PHONE)), None).case
+    page = text_of(post(client, f"{URL}/open", ("case", sealed), ("detail", carried["detail"])).text)
+    before, after = page.split("the advice is: Urgent.")
+    assert "Keep watching The model is not sure" in before
+    assert "Ranked diagnoses" in after
+
+
+@pytest.mark.parametrize(
+    ("answering", "said", "otherwise"),
+    [
+        (WATCH_UNLESS_PHONE, "", "urgent"),  # the tiny bundle's probe takes the photo for one through a dermatoscope
+        (WATCH_UNLESS_PHONE, "dermoscopy", None),
+        (WATCH, "", None),
+    ],
+)
+def test_no_record_and_no_filter_loses_the_alarm_that_hangs_on_how_the_photo_was_taken(
+    make_client, photos, answering, said, otherwise
+):
+    client = make_client(answering=answering)
+    number, (_, sealed), *_ = series(client, {"a.jpg": photos["ISIC_0.jpg"]})
+    with client.application.test_request_context("/"):
+        case = dataclasses.replace(cases.unseal(sealed), evidence=evidence_of(answering), said_source=said)
+        carried = (number, ("case", cases.seal(case, None).case))
+    (told,) = json.loads(post(client, f"{URL}/export/json", *carried).text)["photos"]
+    assert told["advice"]["level"] == "watch"
+    fhir = post(client, f"{URL}/export/fhir", *carried).text
+    FhirR4Bundle(json.loads(fhir), strict=True)
+    conclusion = json.loads(fhir)["entry"][-1]["resource"]["conclusion"]
+    alarm = "Advice if it was taken with a phone or camera: urgent. A doctor should see the spot within 14 days."
+    assert (alarm in conclusion) is bool(otherwise)
+    shown = post(client, f"{URL}/table", *carried, ("show", "urgent")).text
+    assert bool(re.search(r"<tr role=\"row\" id=[^>]* hidden>", shown)) is not bool(otherwise)
+    if otherwise:
+        expected = {"source": "phone", "level": "urgent", "reasons": [], "if_a_spot": None}
+        assert told["advice_otherwise"] == expected
+    else:
+        assert told["advice_otherwise"] is None
+
+
+def test_a_calm_answer_says_at_which_places_it_is_none(make_client, photos):
+    client = make_client(answering=WATCH)
+    carried = series(client, photos, source="dermoscopy")
+    opened = [(name, next(value for one, value in carried if one == name)) for name in ("case", "detail")]
+    said = "so a calm answer says nothing there: Eyelid or eye; Lip or mouth; Genitals or anus; Palm; Fingernail;"
+    for path, fields in (("/table", carried), ("/open", opened)):
+        assert said in text_of(post(client, f"{URL}{path}", *fields).text)
+    sealed_cases = [value for name, value in carried if name == "case"][:3]
+    with client.application.test_request_context("/en/"):
+        apart = [
+            Item(number, dataclasses.replace(cases.unseal(sealed), features=features), None)
+            for number, sealed, features in zip(range(3), sealed_cases, np.eye(3, dtype=np.float16), strict=True)
+        ]
+        assert said in person_lesions.page(apart).places_without_calm
+    for path, fields in (("/export/pdf", carried), ("/lesion.pdf", opened)):
+        assert said in " ".join(pdf_text(post(client, f"{URL}{path}", *fields).data).split())
+    fhir = post(client, f"{URL}/export/fhir", *carried).text
+    assert "where this says nothing: eyelid, lip, genitals, palm, fingernail, sole, toenail." in fhir
 
 
 def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, photos):
@@ -775,6 +842,21 @@ def test_each_share_says_its_interval_and_its_photos_and_few_photos_give_no_pred
     assert (
         "Positive predictive value – Negative predictive value – Called, of all photographed – Not computed" in chosen
     )
+
+
+def test_no_predictive_value_is_whole_because_no_test_photo_was_missed_or_called_in_vain(points_client):
+    client = points_client(
+        point("soon", "malignancy", share(1, 43), share(0.3, 60)),
+        point("malignancy_80", "malignancy", share(0.8, 43), share(1, 22)),
+        point("malignancy_90", "malignancy", share(0.95, 400), share(0.6, 600)),
+    )
+    _, soon, sure, low = table_rows(client.get(f"{URL}/operating-points?prevalence=0.5").text)
+    assert "photos: 60 0.7% – Not computed: none of the 43 test photos with malignancy was missed" in soon
+    assert "photos: 22 – Not computed: none of the 22 test photos without malignancy was called" in sure
+    assert sure.endswith("99.9%")
+    assert low.endswith("photos: 600 1.2% > 99.9%")
+    chosen = text_of(client.get(f"{URL}/operating-points?point=0").text)
+    assert "Negative predictive value – Not computed: none of the 43" in chosen
 
 
 def with_curve() -> dict:

@@ -81,6 +81,16 @@ def test_photos_of_a_request_that_are_not_reached_in_time_are_counted_as_a_failu
     assert samples(client)["skin_requests_total{outcome=not_answered,view=api.answers}"] == 1
 
 
+def test_a_photo_of_a_request_that_found_no_place_is_counted_as_a_failure(make_app, photo, monkeypatch):
+    app = make_app(answering=URGENT)
+    queue = app.extensions["inference"]
+    turns = iter([queue.submit, refuse])
+    monkeypatch.setattr(queue, "submit", lambda *arguments: next(turns)(*arguments))
+    client = app.test_client()
+    assert post(client, photo, photo, path="/api/v1/answers").status_code == 200
+    assert samples(client)["skin_requests_total{outcome=overloaded,view=api.answers}"] == 1
+
+
 def test_the_first_failure_of_a_view_is_an_increase_from_zero(make_app):
     seen = samples(make_app(answering=URGENT).test_client())
     for outcome in ("internal_error", "engine_failed", "deadline_exceeded", "overloaded"):

@@ -91,7 +91,7 @@ def test_the_whole_journey(visit, send_series, files, language, width, javascrip
     for index in range(3):
         page.locator('input[name="marked"]').nth(index).check()
     person = opened_by(page, page.locator("#compare"))
-    assert person.locator(".lesions li").count() == 3
+    assert person.locator(".lesions > li").count() == 3
     assert person.locator(".lesions img").count() == 3
     assert person.locator(".lesions .medical").evaluate_all(BROKEN_WORDS) == []
     assert person.evaluate("document.documentElement.scrollWidth") <= width

@@ -105,7 +105,7 @@ def test_tapped_lesions_are_cut_at_full_resolution_and_become_one_persons(open_b
     assert page.locator('input[name="marked"]:checked').count() == 3
     assert window.overflow_px() == 0
     person = opened_by(page, page.locator("#compare"))
-    assert person.locator(".lesions li").count() == 3
+    assert person.locator(".lesions > li").count() == 3
     assert person.locator(".lesions img").count() == 3
 
 

@@ -101,7 +101,7 @@ NO_LESIONS = {
 
 @pytest.mark.parametrize(("image", "code"), NO_LESIONS.values(), ids=NO_LESIONS.keys())
 def test_what_is_no_lesion_is_refused_with_the_most_useful_reason(image, code):
-    assert assess(Photo(np.asarray(image))).refusal == code
+    assert assess(Photo(np.asarray(image))).severe[0] == code
 
 
 @pytest.mark.parametrize("shape", [(64, 64), (64, 5000), (5000, 64), (193, 191), (1100, 2200)])
@@ -120,9 +120,9 @@ def test_hard_findings_come_first_and_a_code_comes_once():
 def test_a_photo_that_is_the_first_of_several_is_remarked_on_and_not_refused():
     lesion = np.asarray(draw_lesion())
     assert assess(Photo(lesion, ("rotated", "first_of_several"))).findings == (Finding(FIRST_OF_SEVERAL, mild=True),)
-    assert assess(Photo(lesion, ("rotated", "first_of_several"))).refusal == ""
+    assert assess(Photo(lesion, ("rotated", "first_of_several"))).severe == ()
     useless = assess(Photo(np.asarray(darkened(draw_lesion(), 0.1)), ("first_of_several",)))
-    assert (useless.refusal, useless.findings[-1].code) == ("too_dark", FIRST_OF_SEVERAL)
+    assert (useless.severe[0], useless.mild[-1]) == ("too_dark", FIRST_OF_SEVERAL)
 
 
 def test_a_mild_limit_is_reached_before_its_hard_one():
@@ -142,6 +142,6 @@ def test_the_gate_is_the_photos_own_reason_or_else_the_networks(calibration):
     familiar, strange = (
         interpret(Evidence((2.0,) * 8, score, "phone"), {"phone": calibration}) for score in (beyond - 2, beyond)
     )
-    assert refusal(good, familiar) == ""
-    assert refusal(good, strange) == "out_of_distribution"
-    assert refusal(bad, familiar) == refusal(bad, strange) == "too_dark"
+    assert refusal(good.severe, familiar) == ""
+    assert refusal(good.severe, strange) == "out_of_distribution"
+    assert refusal(bad.severe, familiar) == refusal(bad.severe, strange) == "too_dark"

@@ -20,7 +20,7 @@ def photos():
 def test_the_gate_that_is_measured_is_the_one_that_is_served(tiny_bundle, photos):
     classifier = Classifier.load(tiny_bundle)
     predictions, output = classifier.predict(np.stack([classifier.prepare(photo) for photo in photos]))
-    served = [refusal(assess(photo), prediction) for photo, prediction in zip(photos, predictions, strict=True)]
+    served = [refusal(assess(photo).severe, prediction) for photo, prediction in zip(photos, predictions, strict=True)]
     measured = gate.refusals(
         classifier.bundle.probes,
         classifier.bundle.calibrations,
