@@ -189,8 +189,8 @@ def test_how_the_photo_was_taken_can_be_corrected_and_left_to_the_model_again(vi
     source = page.locator(".seen .hint", has_text="How the photo was taken")
     by_the_model = source.inner_text()
     assert "as the model judged" in by_the_model
-    page.locator(".seen form button").click()
-    page.locator(".seen form button >> nth=1").wait_for()
+    page.locator(".seen .tools button").click()
+    page.locator(".seen .tools button >> nth=1").wait_for()
     assert "as the model judged" not in source.inner_text()
     page.get_by_role("button", name="Let the model decide").click()
     page.get_by_text(by_the_model).wait_for()
