@@ -14,7 +14,13 @@ page.hidden = false;
 byId("date").value = byId("date").max = spots.day(new Date());
 
 function say(name) {
-  byId("compare-state").textContent = name ? page.dataset["text" + name] : "";
+  const state = byId("compare-state");
+  state.textContent = name ? page.dataset["text" + name] : "";
+  if (!name) return;
+  state.scrollIntoView({ block: "nearest" }); // on a phone the button that was used lies screens below
+  const used = document.activeElement;
+  // A button that is hidden or disabled now, as after the last photo was deleted, loses the focus to nowhere.
+  if (used !== document.body && (used.disabled || !used.offsetParent)) state.focus({ preventScroll: true });
 }
 
 // What the page shows

@@ -36,6 +36,7 @@ function startKeeping(keep) {
 
 // The same answer in another language, say, takes the place of this one. Were it a page after this one, "back" would lead
 // to an answer that the browser no longer has; and where the connection breaks, this one stays.
+let asked = 0;
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!form.matches("[data-in-place]")) return;
@@ -44,8 +45,11 @@ document.addEventListener("submit", async (event) => {
   const body = new FormData(form);
   if (event.submitter?.name) body.append(event.submitter.name, event.submitter.value);
   document.body.classList.add("waiting");
+  asked += 1;
+  const own = asked;
   const reply = await fetch(address, { method: "POST", body }).catch(() => null);
   const page = new DOMParser().parseFromString((await reply?.text().catch(() => "")) ?? "", "text/html");
+  if (own !== asked) return; // on a slow line who waits may choose again, and the later choice counts
   document.body.classList.remove("waiting");
   if (!page.querySelector("article.answer")) return window.alert(document.querySelector("[data-text-failed]").dataset.textFailed);
   document.documentElement.lang = page.documentElement.lang;

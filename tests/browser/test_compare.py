@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from playwright.sync_api import expect
 
 from app.i18n import LANGUAGES
 
@@ -181,6 +182,48 @@ def test_one_photo_is_deleted_only_after_a_question(window, photo_file):
     page.locator('[data-delete="before"]').click()
     said(page, "deleted")
     assert page.evaluate("spots.all().then(all => all.length)") == 0
+
+
+def test_on_a_phone_what_a_button_did_is_seen_where_the_page_is(window, photo_file, tmp_path):
+    page = window.page
+    (tmp_path / "spot.jpg").write_text("no photo")
+    for day, path, text in (
+        ("20", photo_file, "kept"),
+        ("21", photo_file, "kept"),
+        ("22", tmp_path / "spot.jpg", "not-a-photo"),
+    ):
+        page.locator("#picture").set_input_files(path)
+        page.locator("#name").fill("back")
+        page.locator("#date").fill(f"2026-09-{day}")
+        page.locator("#add button").tap()
+        said(page, text)
+        expect(page.locator("#compare-state")).to_be_in_viewport(ratio=1)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.locator("#delete-all").click()
+    said(page, "deleted")
+    expect(page.locator("#compare-state")).to_be_in_viewport(ratio=1)
+    expect(page.locator("#compare-state")).to_be_focused()  # the button that had the focus is disabled now
+
+
+def test_only_what_has_the_focus_is_marked(window, photo_file):
+    page = window.page
+    keep(page, photo_file, "back", "2026-09-20")
+    page.locator("#save").focus()
+    for marked in ("label[for=load]", "#delete-all"):
+        page.keyboard.press("Tab")
+        outlined = page.locator(".own .quiet").evaluate_all(
+            "nodes => nodes.filter(node => getComputedStyle(node).outlineStyle != 'none').map(node => node.textContent)"
+        )
+        assert outlined == [page.locator(marked).inner_text()]
+
+
+def test_where_the_browser_keeps_nothing_no_empty_file_is_saved(visit):
+    window = visit()
+    window.page.add_init_script("Object.defineProperty(window, 'indexedDB', { value: undefined });")
+    window.open("/en/compare")
+    said(window.page, "not-kept")
+    assert window.page.locator("#save").is_disabled()
+    assert window.page.locator("#delete-all").is_disabled()
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,13 @@ def assert_reads_well(phone, language: str) -> None:
     assert phone.page.locator("main").evaluate_all(BROKEN_WORDS) == []
 
 
+def with_large_letters(route) -> None:
+    """The style sheet as it acts where its reader has set letters to 200 percent."""
+    sheet = route.fetch().text()
+    assert "font-size: 112.5%" in sheet
+    route.fulfill(body=sheet.replace("font-size: 112.5%", "font-size: 225%"), content_type="text/css")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_page_is_too_wide_for_its_words(visit, language):
     phone = visit(width=320, javascript=False)
@@ -45,6 +52,19 @@ def test_no_page_is_too_wide_for_its_words(visit, language):
         for width in (320, 640):  # the narrowest phone; a desk's window at 200 percent
             phone.page.set_viewport_size({"width": width, "height": 400})
             assert_reads_well(phone, language)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_letters_twice_as_large_make_no_page_wider_than_the_phone(visit, send_photo, language):
+    phone = visit()
+    phone.page.route("**/site.css*", with_large_letters)
+    for path in PAGES:
+        phone.open(f"/{language}/{path}")
+        assert phone.overflow_px() == 0, path
+    send_photo(phone)
+    phone.page.locator(".languages").get_by_role("button", name=LANGUAGES[language]).click()
+    phone.page.locator(f'html[lang="{language}"] article.answer').wait_for()
+    assert phone.overflow_px() == 0
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])

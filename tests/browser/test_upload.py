@@ -189,8 +189,8 @@ def test_how_the_photo_was_taken_can_be_corrected_and_left_to_the_model_again(vi
     source = page.locator(".seen .hint", has_text="How the photo was taken")
     by_the_model = source.inner_text()
     assert "as the model judged" in by_the_model
-    page.locator(".seen form button").click()
-    page.locator(".seen form button >> nth=1").wait_for()
+    page.locator(".seen .tools button").click()
+    page.locator(".seen .tools button >> nth=1").wait_for()
     assert "as the model judged" not in source.inner_text()
     page.get_by_role("button", name="Let the model decide").click()
     page.get_by_text(by_the_model).wait_for()
@@ -238,6 +238,30 @@ def test_where_the_connection_breaks_on_the_way_to_another_language_the_answer_s
     assert told == [page.locator("article.answer").get_attribute("data-text-failed")]
     assert page.locator('html[lang="en"] article.answer').is_visible()
     phone.complaints.clear()  # the browser's own line about the failed request
+
+
+def test_on_a_slow_line_the_language_that_was_chosen_last_counts(visit, send_photo):
+    phone = visit()
+    send_photo(phone)
+    page = phone.page
+    page.locator("#keep").wait_for()
+    held = []
+    page.route("**/kk/answer", lambda route: held.append(route))
+    page.locator(".languages").get_by_role("button", name="Қазақша").click()
+    page.locator(".languages").get_by_role("button", name="Русский").click()
+    page.locator('html[lang="ru"] article.answer').wait_for()
+    with page.expect_response("**/kk/answer") as late:
+        held[0].continue_()
+    late.value.finished()
+    page.wait_for_timeout(300)
+    assert page.locator("html").get_attribute("lang") == "ru"
+
+
+def test_paper_has_no_button_of_the_answer(visit, send_photo):
+    phone = visit()
+    send_photo(phone)
+    phone.page.emulate_media(media="print")
+    assert phone.page.locator("button:visible").all_inner_texts() == []
 
 
 def test_a_phone_does_not_reload_an_answer_that_is_pulled_down(visit, send_photo):
