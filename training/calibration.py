@@ -78,12 +78,13 @@ def fit(images: Images, out_of_distribution: OutOfDistribution) -> tuple[Calibra
         log_loss (all cross-fitted by patient) and chosen.
     """
     unshifted = dataclasses.replace(images, logits=images.logits - images.shift)
-    tried = [_try(unshifted, method, power) for method in _methods(images.labels) for power in PRIOR_POWERS]
+    tried = [row for method in _methods(images.labels) for row in _try(unshifted, method)]
     best = max(_candidates(images.source, tried), key=lambda row: _merit(images.source, row, tried))
     for row in tried:
         row["chosen"] = row is best
-    scale, bias = _fit(best["method"], best["power"], unshifted.logits, images.labels, log_shares(images.labels))
-    bias = bias - scale * images.shift
+    prior = log_shares(images.labels)
+    scale, bias = _fit(best["method"], unshifted.logits, images.labels, prior)
+    bias = bias + (best["power"] - 1) * prior - scale * images.shift
     measured_on = f"{images.source}, calibration and validation"
     calibration = Calibration(
         temperature=1 / scale,
@@ -245,30 +246,36 @@ def _prior(images: Images, power: float) -> Prior:
     return Prior(name, values)
 
 
-def _fit(
-    method: str, power: float, logits: np.ndarray, labels: np.ndarray, prior: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """Scale and biases of one method, fitted under the images' own prior (8 logarithms), for its power."""
+def _fit(method: str, logits: np.ndarray, labels: np.ndarray, prior: np.ndarray) -> tuple[float, np.ndarray]:
+    """Scale and biases of one method, fitted under the images' own prior (8 logarithms) and for it.
+
+    For the prior's power p, (p - 1) times the prior is added to the biases.
+    """
     if method == "temperature":
-        return 1 / temperature(logits, labels, prior), power * prior
-    scale, bias = scale_and_bias(logits, labels)
-    return scale, bias + (power - 1) * prior
+        return 1 / temperature(logits, labels, prior), prior
+    return scale_and_bias(logits, labels)
 
 
-def _try(images: Images, method: str, power: float) -> dict:
+def _try(images: Images, method: str) -> list[dict]:
+    """A row for each of `PRIOR_POWERS`, cross-fitted by patient."""
     prior = log_shares(images.labels)
-    answers = np.empty((len(images.labels), len(CODES)))
-    for some, others in GroupKFold(_FOLDS, shuffle=True, random_state=0).split(answers, groups=images.patients):
-        scale, bias = _fit(method, power, images.logits[some], images.labels[some], prior)
-        answers[others] = softmax(images.logits[others] * scale + bias, axis=1)
+    scaled = np.empty((len(images.labels), len(CODES)))
+    for some, others in GroupKFold(_FOLDS, shuffle=True, random_state=0).split(scaled, groups=images.patients):
+        scale, bias = _fit(method, images.logits[some], images.labels[some], prior)
+        scaled[others] = images.logits[others] * scale + bias
+    return [
+        {"method": method, "power": float(power), **_tried(images, softmax(scaled + (power - 1) * prior, axis=1))}
+        for power in PRIOR_POWERS
+    ]
+
+
+def _tried(images: Images, answers: np.ndarray) -> dict[str, float]:
     matrix = (
         seven.confusion(answers, images.labels)
         if images.source == "dermoscopy"
         else metrics.confusion(images.labels, answers.argmax(axis=1), len(CODES))
     )
     return {
-        "method": method,
-        "power": float(power),
         "accuracy": metrics.accuracy(matrix),
         "balanced_accuracy": metrics.balanced_accuracy(matrix),
         "calibration_error": metrics.expected_calibration_error(answers, images.labels),

@@ -4,6 +4,7 @@ The file's name holds a digest of the network, of the table and of the preparati
 checksum of its image, so that it can never be taken for that of another network or another image.
 """
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,13 +46,12 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
         OtherSplit: the run trained with other images, labels or another split.
     """
     record.check_split(data.table, folder)
-    model = None
-    asked = f"{network_digest(model_file)} {record.split_digest(data.table)} {spec}"
+    digest = network_digest(model_file)
+    asked = f"{digest} {record.split_digest(data.table)} {spec}"
     key = hashlib.sha256(asked.encode()).hexdigest()[:12]
     file = folder / f"answers_{key}.npy"
     if not file.exists():
-        model = keras.saving.load_model(model_file, compile=False)
-        width = len(CODES) + model.outputs[1].shape[-1]
+        width = len(CODES) + _network(model_file, digest).outputs[1].shape[-1]
         empty = np.lib.format.open_memmap(file, mode="w+", dtype=np.float32, shape=(len(data.table), 1 + width))
         empty.flush()  # a file of zeros takes no room on the disk
     kept = np.load(file, mmap_mode="r+")
@@ -59,7 +59,7 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
     asked_of = 1 + pixels.checksums(data.pixels[row] for row in rows) % _MARKS
     todo, marks = rows[kept[rows, 0] != asked_of], asked_of[kept[rows, 0] != asked_of]
     if len(todo):
-        model = model or keras.saving.load_model(model_file, compile=False)
+        model = _network(model_file, digest)
         with tqdm(total=len(todo), desc="answers", unit="image", mininterval=5) as progress:
             for start in range(0, len(todo), _BATCH):
                 batch = todo[start : start + _BATCH]
@@ -74,14 +74,15 @@ def of_rows(model_file: Path, data: Data, rows: np.ndarray, spec: InputSpec, fol
 
 def of_photos(model_file: Path, photos: Sequence[np.ndarray], spec: InputSpec, folder: Path) -> Answers:
     """Ask about photos of any size, each uint8 (H, W, 3); what was asked before is read from the run's folder."""
-    digest = hashlib.sha256(f"{network_digest(model_file)} {spec}".encode())
+    network = network_digest(model_file)
+    digest = hashlib.sha256(f"{network} {spec}".encode())
     for photo in photos:
         digest.update(photo.tobytes())
     file = folder / f"answers_photos_{digest.hexdigest()[:12]}.npz"
     if file.exists():
         with np.load(file) as kept:
             return Answers(kept["logits"], kept["features"])
-    model = keras.saving.load_model(model_file, compile=False)
+    model = _network(model_file, network)
     parts = [
         _ask(model, [prepare(photo, spec) for photo in photos[start : start + _BATCH]])
         for start in tqdm(range(0, len(photos), _BATCH), desc="photos", unit="batch", mininterval=5)
@@ -92,6 +93,12 @@ def of_photos(model_file: Path, photos: Sequence[np.ndarray], spec: InputSpec, f
         np.savez(stream, logits=found.logits, features=found.features)
     part.replace(file)
     return found
+
+
+@functools.lru_cache(maxsize=1)  # the steps ask one network again and again; to load and compile it takes long
+def _network(file: Path, digest: str) -> keras.Model:
+    """The network in a file of this SHA-256."""
+    return keras.saving.load_model(file, compile=False)
 
 
 def _ask(model: keras.Model, inputs: list[np.ndarray]) -> Answers:

@@ -5,6 +5,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_curve
 
 from model_store.classes import CODES
 from training import metrics
@@ -65,9 +66,7 @@ def roc(stated: np.ndarray, labels: np.ndarray, file: Path) -> None:
     for k, code in enumerate(CODES):
         positive = labels == k
         if positive.any() and not positive.all():
-            order = np.argsort(-stated[:, k])
-            found = np.cumsum(positive[order]) / positive.sum()
-            false_alarms = np.cumsum(~positive[order]) / (~positive).sum()
+            false_alarms, found, _ = roc_curve(positive, stated[:, k])
             area = metrics.area_under_roc(stated[:, k], positive)
             axis.plot(false_alarms, found, linewidth=1, label=f"{code} {area:.2f}")
     axis.set(xlabel="1 - specificity", ylabel="sensitivity")

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import hashlib
+import importlib
 import json
 import platform
 import subprocess
@@ -80,6 +81,7 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
+        "backend_version": importlib.import_module(keras.backend.backend()).__version__,
         "numpy": np.__version__,
         "commit": commit.strip() or "unknown",
     }

@@ -34,8 +34,12 @@ def picture(rng: np.random.Generator, label: int, side_px: int = 256) -> Image.I
 def write_isic(folder: Path, per_class: int, seed: int = 0) -> Path:
     """Write a data set in the official ISIC 2019 layout, two images a lesion; returns the folder.
 
-    One more row than images: a missing image is normal.
+    One more row than images: a missing image is normal. What an earlier call wrote into the folder is left alone, so
+    that nothing that was made of it has to be made again.
     """
+    metadata = folder / "ISIC_2019_Training_Metadata.csv"
+    if metadata.exists():  # written last
+        return folder
     rng = np.random.default_rng(seed)
     images = folder / "ISIC_2019_Training_Input"
     images.mkdir(parents=True, exist_ok=True)
@@ -56,5 +60,5 @@ def write_isic(folder: Path, per_class: int, seed: int = 0) -> Path:
             "lesion_id": [f"HAM_{i // 2:07d}" for i in range(count)],
             "sex": rng.choice(["male", "female"], count),
         }
-    ).to_csv(folder / "ISIC_2019_Training_Metadata.csv", index=False)
+    ).to_csv(metadata, index=False)
     return folder

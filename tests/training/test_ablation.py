@@ -1,20 +1,36 @@
 import dataclasses
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from model_store.classes import CODES
+from tests.training.conftest import build_small_network
 from training import ablation, choose, fit
 from training.draws import validation_rows
+
+# The base and the two variants that change most: mixing and averaging.
+FEW = [ablation.BASE, "cutmix", "averaged weights (EMA 0.98)"]
+
+
+def _only(monkeypatch, names):
+    monkeypatch.setattr(ablation, "VARIANTS", {name: ablation.VARIANTS[name] for name in names})
 
 
 @pytest.fixture
 def few(monkeypatch):
-    """The base and the two variants that change most: mixing and averaging."""
-    names = [ablation.BASE, "cutmix", "averaged weights (EMA 0.98)"]
-    monkeypatch.setattr(ablation, "VARIANTS", {name: ablation.VARIANTS[name] for name in names})
-    return names
+    _only(monkeypatch, FEW)
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    """The folder in which these trained, read-only by agreement, and the table."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.network, "build", build_small_network)
+        _only(patch, FEW)
+        return folder, _run(data, folder)
 
 
 def _run(data, folder, **changes):
@@ -22,21 +38,23 @@ def _run(data, folder, **changes):
     return ablation.run(data, folder, "random", **(settings | changes))
 
 
-def test_each_variant_trains_once_and_its_figures_are_those_of_its_history(small_network, few, data, tmp_path):
-    table = _run(data, tmp_path)
-    assert table.variant.tolist() == few
+def test_each_variant_trains_once_and_its_figures_are_those_of_its_history(few, data, trained, monkeypatch):
+    folder, table = trained
+    assert table.variant.tolist() == FEW
     for row in table.itertuples():
-        history = pd.read_csv(tmp_path / "seed0" / row.variant.replace(" ", "_") / "history.csv")
+        history = pd.read_csv(folder / "seed0" / row.variant.replace(" ", "_") / "history.csv")
         assert row.balanced_accuracy == history.val_balanced_accuracy.item()
         assert row.images == 64
-    pd.testing.assert_frame_equal(_run(data, tmp_path), table)  # finished ones do not train again
+    monkeypatch.setattr(fit, "_train_epoch", lambda *_: pytest.fail("trains again"))
+    pd.testing.assert_frame_equal(_run(data, folder), table)
 
 
-def test_it_stops_when_the_time_is_up_and_goes_on_when_called_again(small_network, few, data, tmp_path):
+def test_it_stops_when_the_time_is_up_and_goes_on_when_called_again(small_network, data, tmp_path, monkeypatch):
+    _only(monkeypatch, FEW[:2])
     assert len(_run(data, tmp_path, minutes=-1)) == 0
     first = _run(data, tmp_path, minutes=1e-9)
     assert len(first) <= 1
-    assert _run(data, tmp_path, seeds=2).groupby("variant").size().tolist() == [2, 2, 2]
+    assert _run(data, tmp_path, seeds=2).groupby("variant").size().tolist() == [2, 2]
 
 
 def test_every_variant_differs_from_the_base_in_one_thing():
@@ -60,15 +78,19 @@ def test_the_table_says_means_ranges_and_what_has_not_run():
     assert "Not run yet: stronger augmentation" in text
 
 
-def test_all_variants_decide_as_if_all_diagnoses_were_equally_common(small_network, few, data, tmp_path, monkeypatch):
-    taken_off = []
+def test_all_variants_decide_as_if_all_diagnoses_were_equally_common(
+    small_network, few, data, trained, tmp_path, monkeypatch
+):
+    folder, taken_off = shutil.copytree(trained[0], tmp_path / "unmeasured"), []
+    for measured in folder.rglob(ablation._MEASURED):
+        measured.unlink()
 
     def only_df(recipe, table, source):
         taken_off.append(source)
         return np.where(np.array(CODES) == "DF", -1e6, 0.0)  # so that DF is the decision
 
     monkeypatch.setattr(ablation.draws, "source_shift", only_df)
-    table = _run(data, tmp_path)
+    table = _run(data, folder)
     rows = choose.validation(data, "dermoscopy")
     df_share = (data.table.label.to_numpy()[rows] == CODES.index("DF")).mean()
     assert table.accuracy.tolist() == pytest.approx([df_share] * 3)
@@ -88,13 +110,12 @@ def test_phone_photos_are_measured_apart(small_network, data, tmp_path, monkeypa
     assert row.phone_accuracy == pytest.approx((answers.argmax(axis=1) == labels).mean())
 
 
-def test_the_averaged_weights_are_what_is_measured(small_network, few, data, tmp_path):
-    _run(data, tmp_path)
-    name = few[-1].replace(" ", "_")
+def test_the_averaged_weights_are_what_is_measured(small_network, data, trained):
+    run = trained[0] / "seed0" / FEW[-1].replace(" ", "_")
     model = small_network(16)
-    fit.network.load_weights(model, tmp_path / "seed0" / name / "short.weights.npz")
-    recipe = ablation.VARIANTS[few[-1]](ablation.base(2, 16, 0))
+    fit.network.load_weights(model, run / "short.weights.npz")
+    recipe = ablation.VARIANTS[FEW[-1]](ablation.base(2, 16, 0))
     rows = validation_rows(data.table, recipe)
     answers = fit.logits(model, data.pixels, rows, recipe.input, 32)
     accuracy = (answers.argmax(axis=1) == data.table.label.to_numpy()[rows]).mean()
-    assert accuracy == pytest.approx(pd.read_csv(tmp_path / "seed0" / name / "history.csv").val_accuracy.item())
+    assert accuracy == pytest.approx(pd.read_csv(run / "history.csv").val_accuracy.item())

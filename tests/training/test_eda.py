@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -9,13 +10,13 @@ import pytest
 from PIL import Image
 
 from model_store.preprocessing import InputSpec
-from training import eda, eda_plots, synthetic
+from training import eda, eda_plots
 
 
 @pytest.fixture(scope="module")
-def explored(tmp_path_factory):
+def explored(isic_folder, tmp_path_factory):
     """A data set with one damaged file, one copied image under another label and a class without lesion ids."""
-    folder = synthetic.write_isic(tmp_path_factory.mktemp("isic"), per_class=20)
+    folder = shutil.copytree(isic_folder, tmp_path_factory.mktemp("explored") / "isic")
     images = folder / "ISIC_2019_Training_Input"
     (images / "ISIC_0000003.jpg").write_bytes(b"not an image")
     Image.open(images / "ISIC_0000000.jpg").save(images / "ISIC_0000150.jpg", quality=90)

@@ -1,5 +1,6 @@
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 
@@ -57,6 +58,16 @@ def test_a_photo_that_was_replaced_is_asked_about_again_and_no_other(model_file,
     again = features.of_rows(model_file, dataclasses.replace(small, pixels=changed), rows, SPEC, run)
     assert asked == [1]
     assert (again.logits != first.logits).any(axis=1).tolist() == [row == 4 for row in rows]
+
+
+def test_a_network_is_loaded_once_for_all_that_it_is_asked(model_file, small, run, monkeypatch):
+    loaded, load = [], keras.saving.load_model
+    features._network.cache_clear()
+    monkeypatch.setattr(keras.saving, "load_model", lambda *some, **named: loaded.append(some) or load(*some, **named))
+    for rows in (np.arange(3), np.arange(3, 6)):
+        features.of_rows(model_file, small, rows, SPEC, run)
+    features.of_photos(model_file, [np.asarray(draw_lesion())], SPEC, run)
+    assert len(loaded) == 1
 
 
 def test_another_network_is_asked_anew(model_file, small, run):

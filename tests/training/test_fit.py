@@ -3,7 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training import checkpoint, fit, network, record
+from training import checkpoint, fit, network, prepare, record
 from training.__main__ import main
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 from training.draws import validation_rows
@@ -70,6 +72,7 @@ def test_a_run_leaves_its_weights_its_history_and_what_made_it(small_network, da
     assert json.loads((tmp_path / "recipe.json").read_text())["seed"] == 0
     versions = json.loads((tmp_path / "versions.json").read_text())
     assert versions["keras"] == keras.__version__
+    assert versions["backend_version"] == sys.modules[keras.backend.backend()].__version__
     assert versions["stages"] == {"first": [versions["commit"]], "second": [versions["commit"]]}
     assert versions["data"] == hashlib.sha256((tmp_path / "split.csv").read_bytes()).hexdigest()
     assert pd.read_csv(tmp_path / "split.csv").split.tolist() == data.table.split.tolist()
@@ -443,26 +446,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(small_network, data, tmp_path):
         fit.run(dataclasses.replace(RECIPE, stages=(stage,)), data, tmp_path, "random")
 
 
-# One epoch of one step, twice: the second loss depends on what the first step did.
-_TWO_STEPS = f"""
-import sys
-from pathlib import Path
-sys.path.insert(0, {str(Path(__file__).parent)!r})
-from model_store.preprocessing import InputSpec
-from training import fit, prepare
-from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
-from training.draws import validation_rows
-from conftest import build_small_network
-from test_fit import _load_shared_weights
-fit.network.build = build_small_network
-fit.network.load_starting_weights = _load_shared_weights
-data = prepare.run(Path(sys.argv[1]), InputSpec(size_px=64, common_px=64), Path(sys.argv[2]))
-stage = Stage("only", 32, epochs=2, epoch_images=8, batch_size=8, peak=1e-2, warmup=0,
-              augmentation=Augmentation(True, 180, 1.2, 1.1, 0.05, 1.2, 1.2, 1.2, 1.1, 0.5))
-recipe = Recipe(stages=(stage,), optimizer=Optimizer(weight_decay=1e-3, clip=1.0), dropout=0.0,
-                logit_adjustment=True)
-fit.run(recipe, data, Path(sys.argv[3]), "shared")
-"""
+def _two_steps(data, folder, until=math.inf):
+    """One epoch of one step, twice: the second loss depends on what the first step did. Gives the history."""
+    augmented = Augmentation(True, 180, 1.2, 1.1, 0.05, 1.2, 1.2, 1.2, 1.1, 0.5)
+    stage = Stage("only", 32, epochs=2, epoch_images=8, batch_size=8, peak=1e-2, warmup=0, augmentation=augmented)
+    recipe = Recipe((stage,), optimizer=Optimizer(weight_decay=1e-3, clip=1.0), dropout=0.0, logit_adjustment=True)
+    fit.run(recipe, data, folder, "shared", until=until)
+    return pd.read_csv(folder / "history.csv")
 
 
 def _load_shared_weights(model, weights):
@@ -476,38 +466,62 @@ def _load_shared_weights(model, weights):
     )
 
 
-def test_two_steps_lose_the_same_under_every_backend_that_is_installed(isic_folder, tmp_path):
-    backends = [name for name, module in (("tensorflow",) * 2, ("jax",) * 2) if find_spec(module)]
-    if len(backends) < 2:
-        pytest.skip(f"only {backends} is installed: nothing to compare")
-    history = {}
-    for backend in backends:
-        environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, "-c", _TWO_STEPS, isic_folder, tmp_path / "cache", tmp_path / backend]
-        root = Path(__file__).parents[2]
-        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        history[backend] = pd.read_csv(tmp_path / backend / "history.csv")
-    assert len(history["jax"]) == 2
-    for column in ("loss", "val_loss"):
-        np.testing.assert_allclose(history["jax"][column], history["tensorflow"][column], rtol=2e-3)
+# In one process: on one device first, for once that they are shared out among two nothing takes that back.
+_UNDER_JAX = f"""
+import pickle, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from conftest import build_small_network
+from training import fit
+from test_fit import _load_shared_weights, _two_steps
+fit.network.build = build_small_network
+fit.network.load_starting_weights = _load_shared_weights
+folder = Path(sys.argv[1])
+data = pickle.loads((folder / "data").read_bytes())
+_two_steps(data, folder / "1")
+fit.use_devices(2)
+_two_steps(data, folder / "2")
+try:
+    _two_steps(data, folder / "stopped", until=0.0)
+except fit.OutOfTime:
+    _two_steps(data, folder / "stopped")
+else:
+    sys.exit("it was to stop")
+"""
 
 
-def test_two_devices_train_as_one_does(isic_folder, tmp_path):
+@pytest.fixture(scope="module")
+def under_jax(data, tmp_path_factory):
+    """What two steps lose under JAX: a history for one device, one for two, and one for two of a run in two parts."""
     if find_spec("jax") is None:
         pytest.skip("JAX is not installed")
-    history = {}
-    for devices in (1, 2):
-        environment = {
-            **os.environ,
-            "KERAS_BACKEND": "jax",
-            "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        }
-        script = f"{_TWO_STEPS.replace('data = ', f'fit.use_devices({devices}); data = ')}"
-        command = [sys.executable, "-c", script, isic_folder, tmp_path / "cache", tmp_path / str(devices)]
-        root = Path(__file__).parents[2]
-        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-2000:]
-        history[devices] = pd.read_csv(tmp_path / str(devices) / "history.csv")
+    folder = tmp_path_factory.mktemp("jax")
+    arrays = np.array(data.pixels), np.array(data.thumbnails)
+    (folder / "data").write_bytes(pickle.dumps(prepare.Data(data.table, *arrays)))
+    forced = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    done = subprocess.run(
+        [sys.executable, "-c", _UNDER_JAX, folder], env={**os.environ, **forced}, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {name: pd.read_csv(folder / name / "history.csv") for name in ("1", "2", "stopped")}
+
+
+def test_two_steps_lose_the_same_under_tensorflow_and_jax(under_jax, small_network, data, tmp_path, monkeypatch):
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("this is not TensorFlow: nothing to compare")
+    monkeypatch.setattr(network, "load_starting_weights", _load_shared_weights)
+    history = _two_steps(data, tmp_path)
+    assert len(history) == 2
     for column in ("loss", "val_loss"):
-        np.testing.assert_allclose(history[2][column], history[1][column], rtol=1e-3)
+        np.testing.assert_allclose(under_jax["1"][column], history[column], rtol=2e-3)
+
+
+def test_two_devices_train_as_one_does(under_jax):
+    for column in ("loss", "val_loss"):
+        np.testing.assert_allclose(under_jax["2"][column], under_jax["1"][column], rtol=1e-3)
+
+
+def test_a_stopped_run_on_two_devices_goes_on_as_one_that_was_left_alone(under_jax):
+    for column in ("loss", "val_loss"):
+        np.testing.assert_allclose(under_jax["stopped"][column], under_jax["2"][column], rtol=1e-5)

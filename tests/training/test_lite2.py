@@ -105,12 +105,10 @@ def test_with_the_sources_activations_the_carried_network_computes_the_same(stat
 
 
 def test_a_large_swish_scale_stays_closer_to_the_source(state, images):
-    narrow = _source(state, images)
-    agreement = {}
-    for scale in (1.0, 4.0):
-        carried = network.build(64)
+    narrow, carried, agreement = _source(state, images), network.build(64), {}
+    network.set_input_scaling(carried, np.full(3, lite2.MEAN), np.full(3, lite2.STDDEV**2))
+    for scale in (1.0, 4.0):  # each replaces all that the one before it carried
         lite2.carry(state, carried, swish_scale=scale)
-        network.set_input_scaling(carried, np.full(3, lite2.MEAN), np.full(3, lite2.STDDEV**2))
         wide = keras.ops.convert_to_numpy(network.with_feature_map(carried)(images)[1])[..., :1280]
         agreement[scale] = np.corrcoef(wide.ravel(), narrow.ravel())[0, 1]
     assert agreement[4.0] > agreement[1.0]

@@ -99,15 +99,16 @@ from conftest import build_small_network
 from training import network
 from training.__main__ import main
 network.build = build_small_network
-sys.exit(main(["train", "--config", "smoke", "--cache", f"{folder}/cache", "--run", f"{folder}/run"]))
+folders = ["--data", sys.argv[3], "--cache", f"{folder}/cache", "--run", f"{folder}/run"]
+sys.exit(main(["train", "--config", "smoke", *folders]))
 """
 
 
 @pytest.mark.skipif(find_spec("jax") is None, reason="JAX is not installed")
-def test_the_packages_that_the_readme_names_are_enough_to_train_elsewhere(tmp_path):
+def test_the_packages_that_the_readme_names_are_enough_to_train_elsewhere(isic_folder, tmp_path):
     text = (ROOT / "training" / "README.md").read_text(encoding="utf-8")
     there = re.search(r"<!-- there: begin -->(.*)<!-- there: end -->", text, re.DOTALL)[1].replace(",", " ")
-    program = [sys.executable, "-c", _ON_ANOTHER_MACHINE, there, str(tmp_path)]
+    program = [sys.executable, "-c", _ON_ANOTHER_MACHINE, there, str(tmp_path), str(isic_folder)]
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     run = subprocess.run(program, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -34,6 +34,12 @@ def test_each_stage_stands_with_the_commits_that_trained_it(shipped, metadata, c
     assert told[1].endswith("| not recorded |")
 
 
+def test_the_backend_stands_with_its_version_where_that_was_noted(shipped, metadata, card_of):
+    assert "on tensorflow at commit" in card_of(shipped.report)
+    metadata["versions"]["backend_version"] = "2.21.0"
+    assert "on tensorflow 2.21.0 at commit" in card_of(shipped.report)
+
+
 @pytest.mark.parametrize(
     ("figure", "value", "said"),
     [
@@ -56,6 +62,13 @@ def test_the_real_photos_that_the_gate_refuses_are_counted_for_each_source_and_s
         for split, row in splits.items():
             share = f"{row['refused']:.3f} ({row['low']:.3f} to {row['high']:.3f})"
             assert f"| {source}, {split} | {row['n']} | {share} |" in card
+
+
+def test_what_the_gate_does_of_unknown_diagnoses_is_said_to_be_measured_on_those_that_the_network_learnt(
+    shipped, card_of
+):
+    (told,) = [line for line in card_of(shipped.report).splitlines() if line.startswith("A diagnosis that the score's")]
+    assert "The network itself learnt all eight" in told
 
 
 def test_only_the_choices_that_were_measured_are_told_of_with_their_gain(shipped, card_of):

@@ -11,6 +11,12 @@ def built():
     return network.build(32)
 
 
+@pytest.fixture(scope="module")
+def larger():
+    """It works at the same size, of larger images; each test gives it its weights."""
+    return network.build(32, input_px=64)
+
+
 def test_it_answers_eight_logits_and_its_last_feature_map(built, rng):
     served = network.with_feature_map(built)
     logits, feature_map = served(rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32"))
@@ -44,8 +50,7 @@ def test_a_saved_and_loaded_network_answers_like_the_one_in_memory(tmp_path, bui
     np.testing.assert_allclose(loaded(images)[0], built(images), rtol=1e-4, atol=1e-5)
 
 
-def test_a_larger_input_is_brought_to_the_size_that_the_network_works_at(tmp_path, built, rng):
-    larger = network.build(32, input_px=64)
+def test_a_larger_input_is_brought_to_the_size_that_the_network_works_at(tmp_path, built, larger, rng):
     network.set_variables(larger, network.variables(built))
     images = rng.uniform(0, 255, (2, 64, 64, 3)).astype("float32")
     resized = keras.ops.image.resize(images, (32, 32), interpolation="bilinear")
@@ -73,8 +78,7 @@ def test_four_views_give_the_mean_of_the_turned_images_answers_and_of_their_maps
     np.testing.assert_allclose(feature_map, np.mean(turned_back, axis=0), rtol=1e-4, atol=1e-9)
 
 
-def test_a_saved_network_is_a_start_with_its_head_for_one_of_another_size(tmp_path, built, rng):
-    larger = network.build(32, input_px=64)
+def test_a_saved_network_is_a_start_with_its_head_for_one_of_another_size(tmp_path, built, larger):
     network.set_variables(larger, network.variables(built))
     network.set_input_scaling(larger, np.full(3, 0.4), np.full(3, 0.09))
     network.with_feature_map(larger).save(tmp_path / "model.keras")

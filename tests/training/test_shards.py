@@ -1,16 +1,17 @@
 """The data arrive on the other machine as they were, in pieces that it takes."""
 
+import shutil
 import tarfile
 
 import pytest
 
-from training import dataset, shards, synthetic
+from training import dataset, shards
 from training.errors import TrainingError
 
 
 @pytest.fixture
-def folder(tmp_path):
-    return synthetic.write_isic(tmp_path / "data", per_class=20)
+def folder(isic_folder, tmp_path):
+    return shutil.copytree(isic_folder, tmp_path / "data")
 
 
 def unpack(shard, into):

@@ -1,5 +1,6 @@
 """The smoke recipe goes the whole way: generated images in, a verified bundle out, each step resumable."""
 
+import functools
 import importlib.util
 import json
 import re
@@ -19,7 +20,7 @@ from model_store.classes import CODES
 from model_store.prediction import Calibration
 from model_store.preprocessing import InputSpec
 from training import __main__ as command_line
-from training import configs, export, fit, gate, prepare, record, report_page, steps
+from training import configs, export, fit, gate, metrics, prepare, record, report_page, steps, strangers
 from training.__main__ import main
 from training.configs.recipe import Recipe, Stage
 
@@ -29,8 +30,38 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory):
     folder = tmp_path_factory.mktemp("smoke")
-    assert main(["reproduce", *_arguments(folder), "--bundles", str(folder / "bundles"), "--version", "0.0.1"]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        _shorten(patch)
+        assert main(["reproduce", *_arguments(folder), "--bundles", str(folder / "bundles"), "--version", "0.0.1"]) == 0
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_file_has_one_engine():
+    """The run's network is loaded and compiled once, however many bundles are written of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export.engines, "load", functools.cache(export.engines.load))
+        yield
+
+
+def _shorten(patch):
+    """Fewer pictures of each kind and fewer draws for an interval: their number proves nothing of the way."""
+    for photos in ("_CHOOSING_PHOTOS", "_MEASURING_PHOTOS"):
+        patch.setattr(strangers, photos, getattr(strangers, photos)[:6])
+    patch.setattr(strangers, "_CROPS", 1)
+    patch.setattr(strangers, "_DRAWN", 5)  # motifs enough for an interval
+    for interval in (metrics.bootstrap_interval, metrics.share_interval):
+        patch.setitem(interval.__kwdefaults__, "repeats", 50)
+
+
+@pytest.fixture(scope="module")
+def of_other_weights(reproduced, tmp_path_factory):
+    """A copy of the run whose weights were replaced since, and the time when its network was saved before that."""
+    run = tmp_path_factory.mktemp("others") / "run"
+    shutil.copytree(reproduced / "run", run)
+    saved = (run / "model.keras").stat().st_mtime_ns
+    shutil.copyfile(run / "head.weights.npz", run / "whole.weights.npz")
+    return run, saved
 
 
 def _arguments(folder):
@@ -91,20 +122,17 @@ def test_another_bundle_of_the_same_version_is_never_overwritten(reproduced, cap
         file.write_text(before)
 
 
-def test_a_network_is_made_anew_where_its_weights_are_others(reproduced, tmp_path):
-    recipe, run = configs.load("smoke"), tmp_path / "run"
-    shutil.copytree(reproduced / "run", run)  # a network made anew is another file, which no report is about
-    before = (run / "model.keras").stat().st_mtime_ns
-    assert export.served_network(recipe, run).stat().st_mtime_ns == before
-    shutil.copyfile(run / "head.weights.npz", run / "whole.weights.npz")
-    assert export.served_network(recipe, run).stat().st_mtime_ns > before
+def test_a_network_is_made_anew_where_its_weights_are_others(reproduced, of_other_weights):
+    recipe, ours = configs.load("smoke"), reproduced / "run" / "model.keras"
+    before = ours.stat().st_mtime_ns
+    assert export.served_network(recipe, reproduced / "run").stat().st_mtime_ns == before
+    run, saved = of_other_weights
+    assert export.served_network(recipe, run).stat().st_mtime_ns > saved
 
 
 @pytest.mark.parametrize("step", ["gate", "evaluate", "export"])
-def test_what_is_about_another_network_is_not_gone_on_with(reproduced, step, tmp_path, capsys):
-    shutil.copytree(reproduced / "run", tmp_path / "run")
-    shutil.copyfile(tmp_path / "run" / "head.weights.npz", tmp_path / "run" / "whole.weights.npz")
-    folders = ["--cache", str(reproduced / "cache"), "--run", str(tmp_path / "run")]
+def test_what_is_about_another_network_is_not_gone_on_with(reproduced, of_other_weights, step, tmp_path, capsys):
+    folders = ["--cache", str(reproduced / "cache"), "--run", str(of_other_weights[0])]
     to = ["--bundles", str(tmp_path)] if step == "export" else []
     assert main([step, "--config", "smoke", *folders, *to]) == 1
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
@@ -155,7 +183,10 @@ def _with_other_test_images(data, rng):
     return prepare.Data(table, pixels, thumbnails)
 
 
-def test_no_test_image_takes_part_in_training_or_in_what_is_fitted_after_it(small_network, data, rng, tmp_path):
+def test_no_test_image_takes_part_in_training_or_in_what_is_fitted_after_it(
+    small_network, data, rng, tmp_path, monkeypatch
+):
+    _shorten(monkeypatch)
     stage = Stage("only", 64, epochs=1, epoch_images=32, batch_size=16, peak=1e-2)
     recipe = Recipe((stage,), input=InputSpec(size_px=64, common_px=64), class_power=0.5, logit_adjustment=True)
     made = []
@@ -185,9 +216,11 @@ def test_the_card_is_written_from_the_report(reproduced):
 
 
 def test_a_second_call_repeats_no_work(reproduced, capsys):
-    before = {p: p.stat().st_mtime_ns for p in (reproduced / "run").glob("*.npz")}
+    files = [*(reproduced / "run").glob("*.npz"), *(reproduced / "cache" / "smoke_data").rglob("*.*")]
+    before = {path: path.stat().st_mtime_ns for path in files}
+    assert {path.suffix for path in files} == {".npz", ".csv", ".jpg"}
     assert main(["train", *_arguments(reproduced)]) == 0
-    assert before == {p: p.stat().st_mtime_ns for p in (reproduced / "run").glob("*.npz")}
+    assert before == {path: path.stat().st_mtime_ns for path in files}
 
 
 def test_data_are_asked_for_where_they_are_needed(capsys):
