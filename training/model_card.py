@@ -250,7 +250,7 @@ def _part_of_the_data(data: dict) -> str:
 
 
 def _versions(versions: dict) -> str:
-    # Runs before version 2.3.0 noted no second.
+    # Runs up to that of bundle 2.2.1 did not note it.
     backend = " ".join(versions[key] for key in ("backend", "backend_version") if key in versions)
     return f"Keras {versions['keras']} on {backend} at commit {versions['commit']}"
 
