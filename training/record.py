@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 import hashlib
-import importlib
 import json
 import platform
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,7 +81,7 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "keras": keras.__version__,
         "backend": keras.backend.backend(),
-        "backend_version": importlib.import_module(keras.backend.backend()).__version__,
+        "backend_version": sys.modules[keras.backend.backend()].__version__,
         "numpy": np.__version__,
         "commit": commit.strip() or "unknown",
     }
