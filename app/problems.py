@@ -5,7 +5,7 @@ import traceback
 from dataclasses import dataclass
 
 from flask import Flask, Response, current_app, jsonify, render_template, request, url_for
-from flask_babel import format_decimal
+from flask_babel import force_locale, format_decimal
 from flask_babel import lazy_gettext as _l
 from flask_babel.speaklater import LazyString
 from flask_wtf.csrf import CSRFError
@@ -13,7 +13,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import HTTPException
 
 from app import limits, observability
-from app.i18n import current_language
+from app.i18n import LANGUAGES, current_language
 from model_store.errors import ModelStoreError
 
 logger = logging.getLogger(__name__)
@@ -229,13 +229,25 @@ class HostUnknown(ModelStoreError):
 
 
 @dataclass(frozen=True)
-class ProblemPage:
-    """All that templates/problem.html may see. `request_id` finds the request in the log; scripts read the `code`."""
+class ProblemText:
+    """A problem in one language."""
 
-    code: str
     title: str
     happened: str
     to_do: str
+
+
+@dataclass(frozen=True)
+class ProblemPage:
+    """All that templates/problem.html may see. `request_id` finds the request in the log; scripts read the `code`.
+
+    `elsewhere` says the same in the other languages, by their codes, where the page has no address: the language switch
+    would lead away from it.
+    """
+
+    code: str
+    text: ProblemText
+    elsewhere: dict[str, ProblemText]
     request_id: str
     way_on: str
     way_on_url: str
@@ -313,20 +325,22 @@ def _answer(code: str, details: dict) -> Response:
 
 
 def _page(code: str, details: dict) -> ProblemPage:
+    elsewhere = {}
+    if request.method not in limits.READING:
+        for language in LANGUAGES:
+            with force_locale(language):
+                elsewhere[language] = _text(code, details)
+        del elsewhere[current_language()]
+    way_on, url = _way_on(PROBLEMS[code])
+    return ProblemPage(code, _text(code, details), elsewhere, observability.request_id(), str(way_on), url)
+
+
+def _text(code: str, details: dict) -> ProblemText:
     problem = PROBLEMS[code]
     numbers = {
         name: format_decimal(value) if isinstance(value, int | float) else value for name, value in details.items()
     }
-    way_on, url = _way_on(problem)
-    return ProblemPage(
-        code,
-        str(problem.title),
-        str(problem.happened) % numbers,
-        str(problem.to_do) % numbers,
-        observability.request_id(),
-        str(way_on),
-        url,
-    )
+    return ProblemText(str(problem.title), str(problem.happened) % numbers, str(problem.to_do) % numbers)
 
 
 def _way_on(problem: Problem) -> tuple[LazyString, str]:
@@ -339,14 +353,14 @@ def _way_on(problem: Problem) -> tuple[LazyString, str]:
 
 def as_json(code: str, details: dict) -> dict:
     """A problem in the current language as RFC 9457 has it, with its code, its details and the request's id beside."""
-    page = _page(code, details)
+    text = _text(code, details)
     return {
         "type": f"urn:skin-check:problem:{code}",
-        "title": page.title,
+        "title": text.title,
         "status": PROBLEMS[code].status,
-        "detail": f"{page.happened} {page.to_do}",
+        "detail": f"{text.happened} {text.to_do}",
         "code": code,
-        "request_id": page.request_id,
+        "request_id": observability.request_id(),
         **details,
     }
 

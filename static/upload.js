@@ -283,7 +283,7 @@ function fail() {
 // A problem that passes is told here: in its page's place the form keeps the photo, which may be in no gallery.
 function tell(html) {
   const problem = new DOMParser().parseFromString(html, "text/html");
-  const said = [...problem.querySelectorAll("main h1, main p")].filter((part) => !part.querySelector("a"));
+  const said = [...problem.querySelectorAll("main h1, main p")].filter((part) => !part.querySelector("a") && !part.closest("details"));
   fail();
   if (!said.length) return; // the page is a proxy's
   state.textContent = said.map((part) => part.textContent.trim()).join("\n");

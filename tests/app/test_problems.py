@@ -83,6 +83,18 @@ def test_a_bad_upload_is_answered_with_what_happened_and_what_to_do(client, cont
     assert words in answer.text
 
 
+def test_a_page_without_an_address_says_the_same_in_the_languages_that_its_switch_would_lead_away_to(client):
+    too_small = encode(Image.new("RGB", (8, 8)))
+    page = send(client, too_small, path="/ru/result", headers=BROWSER).text
+    assert re.findall(r'<details lang="(\w+)">', page) == ["kk", "en"]
+    assert f"<summary>{str_of(client, 'image_too_small')}</summary>" in page
+    (kazakh,) = re.findall(r'<details lang="kk">.*?</details>', page, re.DOTALL)
+    with client.application.test_request_context("/kk/"):
+        assert str(PROBLEMS["image_too_small"].title) in kazakh
+        assert not re.search(r"%\(\w+\)", kazakh)
+    assert "<details" not in client.get("/ru/nowhere", headers=BROWSER).text
+
+
 def test_a_clinician_is_led_back_to_the_page_for_clinicians(client):
     answer = client.post("/ru/clinician/open", data={"csrf_token": "forged"}, headers=BROWSER)
     assert answer.status_code == 400
