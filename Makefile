@@ -19,7 +19,7 @@ serve: $(VENV)/.serving ## Set up what is missing, convert the network once, ser
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi
 
 test: $(VENV)/.dev $(VENV)/.scorer browser services lint ## Set up what is missing, then run the checks and every test.
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 bench: $(VENV)/.dev ## Measure engines, a whole request, throughput, start and memory, into benchmarks/results.json.
 	$(BIN)/python -m benchmarks
