@@ -99,7 +99,7 @@ CONDITIONS = {
         _l("Mole"),
         _l("Melanocytic naevus"),
         _l("A group of the cells that give skin its colour. A mole is not cancer. A melanoma can start in a mole or "
-           "look like one, so a mole that changes belongs before a doctor."),
+           "look like one, so show a mole that changes to a doctor."),
         _l("Round or oval, of one or two even shades of brown, with an even edge, and much like the other moles of the "
            "same person."),
         _l("Almost everybody has some."),
@@ -138,7 +138,7 @@ CONDITIONS = {
         _l("A growth of small blood vessels, or a little blood under the skin. It is not cancer, but a melanoma "
            "without colour can look like it."),
         _l("A red, purple or almost black spot with an even edge."),
-        _l("Small red ones are very common and become more with age."),
+        _l("Small red ones are very common, and people get more of them with age."),
         _l("Looks at it through a dermatoscope, and removes it if there is doubt or if it keeps bleeding."),
         _l("If it bleeds or grows fast, see a doctor within 4 weeks."),
     ),

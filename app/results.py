@@ -221,8 +221,8 @@ def _trust(reading: Reading) -> str:
         return ""
     return gettext(
         "How far to trust the percentages: on %(n)s test photos, the stated percentage of the most likely diagnosis "
-        "and the share that came true differed by %(difference)s percentage points on average. On so many photos that "
-        "is known no better than to lie between %(low)s and %(high)s.",
+        "and the share that came true differed by %(difference)s percentage points on average. With this many photos, "
+        "all we know is that it lies between %(low)s and %(high)s.",
         n=format_decimal(error.images),
         difference=_points(error.value),
         low=_points(error.low),

@@ -66,7 +66,7 @@ LEVELS = {
 # diagnosis, and a spot that the model does not recognise still gets its date.
 _IF_A_SPOT_WHERE = _l(
     "The photo is unlike those that the model has learned from, so the model may be wrong about it. If it does show a "
-    "spot on skin, turn with the spot to your family doctor at the polyclinic that you are attached to, or to a "
+    "spot on skin, show the spot to your family doctor at the polyclinic that you are attached to, or to a "
     "dermatologist, by %(date)s at the latest. Do not wait for a better photo."
 )
 IF_A_SPOT = {

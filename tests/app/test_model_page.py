@@ -103,8 +103,8 @@ def test_a_clinician_reads_every_table(show):
 @pytest.mark.parametrize(
     ("language", "name", "threshold"),
     [
-        ("ru", "Злокачественность, подобрана для чувствительности 90 процентов", "12,3 %"),
-        ("kk", "Қатерлілік, 90 пайыз сезімталдыққа таңдалған", "12,3%"),
+        ("ru", "Злокачественность, порог для чувствительности 90 процентов", "12,3 %"),
+        ("kk", "Қатерлілік, шегі 90 пайыз сезімталдыққа таңдалған", "12,3%"),
     ],
 )
 def test_operating_points_stand_in_the_reader_s_words_and_percents_in_one_form(show, language, name, threshold):

@@ -194,7 +194,7 @@ def test_the_score_stands_with_how_many_test_photos_with_it_were_malignant(make_
     page = text_of(send(with_report(make_app, URGENT, {"dermoscopy": by_score(10, 1200, 900)}), photo).text)
     assert "Malignancy score: 10 of 10" in page
     assert "none of the ten rules cancer out" in page
-    assert "This page can advise a doctor from 3 on." in page
+    assert "From 3 on, this page can advise you to see a doctor." in page
     assert "Of 1,200 test photos with this score, 900 were skin cancer or could become it." in page
 
 
@@ -205,8 +205,8 @@ def test_how_far_the_percentages_held_on_test_photos_stands_below_them(make_app,
         "on 1,294 test photos, the stated percentage of the most likely diagnosis and the share that came true differed"
     )
     page = text_of(send(with_report(make_app, URGENT, {}, sets=sets), photo).text)
-    assert f"{said} by 4 percentage points on average. On so many photos that is known no better than to lie" in page
-    assert "to lie between 3 and 6." in page
+    assert f"{said} by 4 percentage points on average. With this many photos, all we know is that it" in page
+    assert "it lies between 3 and 6." in page
     assert said not in text_of(send(with_report(make_app, URGENT, {}), photo).text)
 
 

@@ -125,6 +125,13 @@ def test_the_reader_is_addressed_politely_throughout(catalogue):
     for entry in catalogue:
         for _, translation in texts(entry):
             assert not re.search(r"\b(ты|тебя|тебе|твой|твоя|твоё|твои|сен|сенің|саған|сені)\b", translation.lower())
+            assert not re.search(r"\b(вы|вас|вам|вами|ваш[а-яё]*|сіз|сіз[гдбс][а-яёәғқңөұүһі]*)\b", translation)
+
+
+def test_no_kazakh_word_or_ending_has_to_rhyme_with_a_number_or_a_name():
+    """The vowels of what follows depend on the last sound of what fills the placeholder."""
+    for entry in polib.pofile(CATALOGUES / "kk" / "LC_MESSAGES" / "messages.po"):
+        assert not re.search(r"%\(\w+\)s( ([мбп]ен|[дтмбп][ае])\b|-(?!фото))", entry.msgstr), entry.msgid
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
