@@ -1,7 +1,6 @@
 """The letter for the doctor: one A4 page, to be printed or as a PDF."""
 
 import base64
-import datetime
 import io
 from dataclasses import dataclass
 
@@ -37,9 +36,10 @@ CODE_SIDE_MM, CODE_SCALE = 26, 8  # of the QR code: its side, and pixels for eac
 class Letter:
     """All that the printed page and the PDF may say.
 
-    `facts` and `figures` are pairs of a label and its value. `photo_jpeg` is empty where the letter goes without it. A
-    photo that cannot be judged has no `rows` and no `figures`. `code` is what a doctor's device reads: the answer in
-    lines of codes and numbers, the same in every language, without the photo.
+    `date` is the day of the answer, from which its weeks count. `facts` and `figures` are pairs of a label and its
+    value. `photo_jpeg` is empty where the letter goes without it. A photo that cannot be judged has no `rows` and no
+    `figures`. `code` is what a doctor's device reads: the answer in lines of codes and numbers, the same in every
+    language, without the photo.
     """
 
     date: str
@@ -83,7 +83,7 @@ def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter
     """
     reading = read(answer, anyway)
     return Letter(
-        date=format_date(datetime.date.today(), "long"),
+        date=format_date(answer.day, "long"),
         introduction=_introduction(),
         level=reading.advice.level.value,
         word=reading.text.word,
@@ -173,7 +173,7 @@ def _code(reading: Reading) -> str:
     what = f"if a spot: {alarm.value}" if alarm else "see a doctor"
     lines = [
         "AI estimate, not a diagnosis",
-        datetime.date.today().isoformat(),
+        reading.answer.day.isoformat(),
         f"{bundle.name} {bundle.version} {bundle.id[:12]}",
         " ".join(("advice", reading.advice.level.value, *reading.advice.reasons)),
         *([f"{what} within {reading.text.within_days} days"] if is_for_a_doctor else []),

@@ -92,7 +92,7 @@ def result_page(reading: Reading, anyway: bool) -> ResultPage:
     return ResultPage(
         level=reading.advice.level.value,
         text=reading.text,
-        where=where_with_date(reading.text),
+        where=where_with_date(reading.text, answer.day),
         where_to_turn=current_app.extensions["config"].where_to_turn_in(current_language()),
         site_remark=site_remark(answer.site),
         reasons=() if diagnosed or advice.HARDLY_SEEN_SITE in reading.advice.reasons else reading.issues,
@@ -118,11 +118,11 @@ def result_page(reading: Reading, anyway: bool) -> ResultPage:
     )
 
 
-def where_with_date(text: wording.LevelText) -> str:
-    """Where to turn, with the last day where the level has one."""
+def where_with_date(text: wording.LevelText, day: datetime.date) -> str:
+    """Where to turn, with the last day where the level has one, counted from the day of the answer."""
     if text.within_days is None:
         return str(text.where)
-    last_day = datetime.date.today() + datetime.timedelta(days=text.within_days)
+    last_day = day + datetime.timedelta(days=text.within_days)
     return str(text.where) % {"date": format_date(last_day, "long")}
 
 

@@ -1,12 +1,13 @@
 """One answer leaves the site by many channels: none says more, less, or anything calmer than another."""
 
 import dataclasses
+import datetime
 import re
 
 import numpy as np
 import pytest
 
-from app import case_rows, cases, letter, results, wording
+from app import answers, case_rows, cases, letter, results, wording
 from app.advice import UNSURE, Level
 from app.answers import Answer
 from app.case_rows import Item
@@ -16,6 +17,7 @@ from app.sites import SITES
 from model_store.classes import CODES
 from model_store.prediction import RISKS, SOURCES, Evidence, OutOfDistribution
 from model_store.quality import FINDING_CODES
+from tests.app.conftest import URGENT
 from tests.app.test_patient import answer_of
 
 # How far beside a threshold a risk lies: on it, and where rounding to whole percents would carry it over.
@@ -117,6 +119,16 @@ def test_no_channel_is_calmer_than_another(english_page, unlike):
             dates = [days_to_a_doctor(one.advice.level, wording.of_advice(one.advice)) for one in read_so]
             first = read(answer, anyway=False)
             assert min(filter(None, dates), default=None) == days_to_a_doctor(first.advice.level, first.text)
+
+
+def test_an_answer_shown_again_after_midnight_names_the_date_that_it_named_before(english_page):
+    answer = answer_of(URGENT, day=datetime.date(2026, 12, 24))
+    for _ in range(2):  # each page seals it once more
+        answer = answers.unseal(answers.seal(answer))
+    assert "By January 7, 2027 at the latest" in results.result_page(read(answer, anyway=False), anyway=False).where
+    written = letter.write(answer, anyway=False, with_photo=False, sealed="")
+    assert written.date == "December 24, 2026"
+    assert "2026-12-24" in written.code.splitlines()
 
 
 def test_neither_a_worse_photo_nor_silence_nor_a_hardly_seen_place_calms(english_page, unlike):
