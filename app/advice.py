@@ -72,12 +72,14 @@ def for_prediction(
         issues or the model is unsure, unless asked for `anyway`. A poor photo may wrongly alarm, which a doctor can
         mend; it may not wrongly calm. A strange one does neither: what is no lesion gets no diagnosis, but what may
         be one still gets its date with the doctor, in `if_a_spot`. And at a place where the model has hardly ever seen
-        a spot it may alarm, but everything else is CANNOT_JUDGE.
+        a spot it may alarm, but everything else is CANNOT_JUDGE, with a date that hangs on no "if" unless it is nearer.
     """
     alarm = _alarm(prediction, calibration)
     strange = (OUT_OF_DISTRIBUTION,) if prediction.out_of_distribution else ()
     unsure = (UNSURE,) if prediction.unsure and alarm is None else ()
-    if hardly_seen and (severe or alarm is None):
+    # Below "urgent" the place alone sends to a doctor as soon, and asks of no strange photo whether it shows a spot.
+    calmer_than_the_place = severe or alarm is None or (strange and alarm is Level.SOON)
+    if hardly_seen and calmer_than_the_place:
         return Advice(Level.CANNOT_JUDGE, (HARDLY_SEEN_SITE, *severe, *strange, *mild, *unsure))
     if severe:
         return Advice(Level.CANNOT_JUDGE, (*severe, *strange, *mild))
@@ -98,7 +100,9 @@ def cautious_source(
 
     The one that the probe is sure of, else that of the more pressing advice: the probe takes some phone photos for
     dermoscopic ones, and read so a melanoma may be calmed. Of two alike it is the probe's. A photo that cannot be
-    judged is more pressing than one to watch, but no alarm.
+    judged is more pressing than one to watch, but no alarm. Of two that cannot be, it is the one that is not shown
+    `anyway` either, or a blurred photo could be calmed where a sharp one cannot; then the one that is a guess. Of two
+    alarms of one level, it is the one that holds whatever the photo shows.
 
     Args:
         evidence: of the model whose `calibrations` these are, one for each of `SOURCES`.
@@ -107,9 +111,10 @@ def cautious_source(
     if evidence.source_is_sure:
         return evidence.source
 
-    def pressure(source: str) -> int:
+    def pressure(source: str) -> tuple[int, bool, bool, bool]:
         given = for_prediction(interpret(evidence, calibrations, source), severe, mild, calibrations[source])
-        return _MOST_PRESSING_FIRST.index(given.if_a_spot or given.level)
+        level = _MOST_PRESSING_FIRST.index(given.if_a_spot or given.level)
+        return level, given.if_a_spot is not None, given.may_show_anyway, UNSURE not in given.reasons
 
     probed = evidence.source
     return min((probed, *(source for source in SOURCES if source != probed)), key=pressure)

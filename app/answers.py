@@ -6,8 +6,9 @@ signed, so that what it says is what this site's model said.
 
 import base64
 import dataclasses
+import datetime
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from flask import current_app
@@ -42,6 +43,7 @@ class Answer:
         maps: the rows of each class's activation map, 0 to 255: which is the most likely one hangs on the source.
         source: "dermoscopy" or "phone" as its sender said; None where nobody did, see `advice.cautious_source`.
         site: code of `sites.SITES`, where on the body the spot is; empty if its sender did not say.
+        day: on which the photo was looked at. The dates in an answer count from it, also where it is shown again later.
     """
 
     evidence: Evidence
@@ -51,6 +53,7 @@ class Answer:
     maps: tuple[tuple[tuple[int, ...], ...], ...]
     source: str | None = None
     site: str = ""
+    day: datetime.date = field(default_factory=datetime.date.today)
 
     @property
     def photo_url(self) -> str:
@@ -76,6 +79,7 @@ def seal(answer: Answer) -> str:
             "maps": answer.maps,
             "source": answer.source,
             "site": answer.site,
+            "day": answer.day.isoformat(),
         }
     )
 
@@ -101,6 +105,7 @@ def unseal(text: str) -> Answer:
             tuple(tuple(map(tuple, one)) for one in content["maps"]),
             read_source(content["source"]) if content["source"] else None,
             site,
+            datetime.date.fromisoformat(content["day"]),
         )
     except (BadData, KeyError, TypeError, ValueError) as error:
         raise AnswerExpired() from error

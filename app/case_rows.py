@@ -11,7 +11,7 @@ from app import agreement, cases, wording
 from app.advice import UNSURE
 from app.cases import Case, Detail
 from app.conditions import CONDITIONS
-from app.figures import percent
+from app.figures import percent_apart
 from app.ranking import Diagnosis, diagnoses
 from app.sites import HARDLY_SEEN, SITES
 from model_store.classes import CODES
@@ -125,8 +125,8 @@ def row(item: Item, own_first: bool) -> CaseRow:
         source=str(wording.SOURCES[prediction.source]),
         diagnoses=() if hidden else diagnoses(prediction),
         prediction_set="" if hidden else ", ".join(prediction.prediction_set),
-        malignancy="" if hidden else percent(prediction.malignancy),
-        urgent="" if hidden else percent(prediction.urgent_risk),
+        malignancy="" if hidden else risk_of(case, "malignancy"),
+        urgent="" if hidden else risk_of(case, "urgent"),
         malignancy_order=-1.0 if hidden else round(prediction.malignancy, 6),
         urgent_order=-1.0 if hidden else round(prediction.urgent_risk, 6),
         points=points,
@@ -142,6 +142,12 @@ def row(item: Item, own_first: bool) -> CaseRow:
         right=shown_truth == top,
         flags=tuple(name for name, raised in flags.items() if raised),
     )
+
+
+def risk_of(case: Case, name: str) -> str:
+    """One of `prediction.RISKS` in percent, so that it is seen on its side of each operating point."""
+    risk = {"malignancy": case.prediction.malignancy, "urgent": case.prediction.urgent_risk}[name]
+    return percent_apart(risk, [point.threshold for point in case.calibration.operating_points if point.risk == name])
 
 
 def points_of(case: Case) -> tuple[Point, ...]:

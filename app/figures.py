@@ -1,5 +1,8 @@
 """Shares as texts, in the language of the page."""
 
+import math
+from collections.abc import Iterable
+
 from flask_babel import format_percent
 
 from app.i18n import current_language
@@ -12,6 +15,23 @@ def percent(probability: float) -> str:
     if probability > 0.99:
         return f"> {format_percent(0.99)}"
     return format_percent(round(probability, 2))
+
+
+def percent_apart(probability: float, bounds: Iterable[float]) -> str:
+    """As `percent`, but in tenths where whole percents would hide on which side of a bound it lies."""
+    hidden = [bound for bound in bounds if (round(probability, 2) >= bound) != (probability >= bound)]
+    return tenths_apart(probability, hidden[0]) if hidden else percent(probability)
+
+
+def tenths_apart(probability: float, bound: float) -> str:
+    """In tenths of a percent, rounded away from the bound, so that it is seen to be reached or not; or as `percent`."""
+    if not 0.01 <= probability <= 0.99:
+        return percent(probability)
+    tenths = round(1000 * probability, 6)  # 0.07 is 70.00000000000001 of them
+    if probability >= bound:
+        return percent_in_tenths(math.ceil(tenths) / 1000)
+    below = math.floor(tenths)
+    return percent_in_tenths((below - 1 if below / 1000 >= bound else below) / 1000)
 
 
 def estimate_in_tenths(share: float) -> str:

@@ -1,9 +1,7 @@
 """The letter for the doctor: one A4 page, to be printed or as a PDF."""
 
 import base64
-import datetime
 import io
-import math
 from dataclasses import dataclass
 
 import segno
@@ -17,7 +15,7 @@ from app import evaluation, sites, wording
 from app.advice import Level
 from app.answers import Answer
 from app.conditions import CONDITIONS
-from app.figures import percent, percent_in_tenths
+from app.figures import tenths_apart
 from app.i18n import current_language
 from app.pdf import SOFT_INK, Document
 from app.ranking import Diagnosis, diagnoses
@@ -38,9 +36,10 @@ CODE_SIDE_MM, CODE_SCALE = 26, 8  # of the QR code: its side, and pixels for eac
 class Letter:
     """All that the printed page and the PDF may say.
 
-    `facts` and `figures` are pairs of a label and its value. `photo_jpeg` is empty where the letter goes without it. A
-    photo that cannot be judged has no `rows` and no `figures`. `code` is what a doctor's device reads: the answer in
-    lines of codes and numbers, the same in every language, without the photo.
+    `date` is the day of the answer, from which its weeks count. `facts` and `figures` are pairs of a label and its
+    value. `photo_jpeg` is empty where the letter goes without it. A photo that cannot be judged has no `rows` and no
+    `figures`. `code` is what a doctor's device reads: the answer in lines of codes and numbers, the same in every
+    language, without the photo.
     """
 
     date: str
@@ -84,7 +83,7 @@ def write(answer: Answer, anyway: bool, with_photo: bool, sealed: str) -> Letter
     """
     reading = read(answer, anyway)
     return Letter(
-        date=format_date(datetime.date.today(), "long"),
+        date=format_date(answer.day, "long"),
         introduction=_introduction(),
         level=reading.advice.level.value,
         word=reading.text.word,
@@ -174,7 +173,7 @@ def _code(reading: Reading) -> str:
     what = f"if a spot: {alarm.value}" if alarm else "see a doctor"
     lines = [
         "AI estimate, not a diagnosis",
-        datetime.date.today().isoformat(),
+        reading.answer.day.isoformat(),
         f"{bundle.name} {bundle.version} {bundle.id[:12]}",
         " ".join(("advice", reading.advice.level.value, *reading.advice.reasons)),
         *([f"{what} within {reading.text.within_days} days"] if is_for_a_doctor else []),
@@ -182,9 +181,16 @@ def _code(reading: Reading) -> str:
     ]
     if reading.has_diagnoses:
         ranked = [(CLASSES[index], prediction.probabilities[index]) for index in prediction.ranking]
-        lines += [f"{one.code} {one.icd10} {probability:.3f}" for one, probability in ranked]
+        lines += [f"{one.code} {one.icd10} {_in_code(probability)}" for one, probability in ranked]
         lines.append(" ".join(("set", *prediction.prediction_set)))
     return "\n".join(lines)
+
+
+def _in_code(probability: float) -> str:
+    """Three decimals; never 0 or 1, since no model can know that."""
+    if probability < 0.001:
+        return "<0.001"
+    return ">0.999" if probability > 0.999 else f"{probability:.3f}"
 
 
 def _qr(text: str) -> segno.QRCode:
@@ -223,22 +229,14 @@ def _figures(reading: Reading) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _beside(threshold: float, probability: float) -> str:
-    """In tenths of a percent, so rounded that it is seen on which side of its threshold a probability lies."""
-    if not 0.01 <= probability <= 0.99:
-        return percent(probability)
-    away_from_it = math.ceil if probability >= threshold else math.floor
-    return percent_in_tenths(away_from_it(round(1000 * probability, 6)) / 1000)
-
-
 def _risk(reading: Reading, probability: float, point_name: str, level: wording.LevelText) -> str:
     """A summed probability, where its advice begins, and what that threshold did on test photos, if it was measured."""
     threshold = reading.calibration.operating_point(point_name).threshold
     begins = gettext(
         "%(risk)s. The advice “%(level)s” begins at %(threshold)s.",
-        risk=_beside(threshold, probability),
+        risk=tenths_apart(probability, threshold),
         level=level.word,
-        threshold=_beside(threshold, threshold),
+        threshold=tenths_apart(threshold, threshold),
     )
     return f"{begins} {_on_test_photos(reading, point_name)}".strip()
 

@@ -8,7 +8,6 @@ from werkzeug.datastructures import MultiDict
 
 from app import case_rows, cases, overlay, wording
 from app.case_rows import Choice, Item, Point
-from app.figures import percent
 from app.ranking import Diagnosis, diagnoses
 from model_store.classes import CLASSES, CODES
 
@@ -72,8 +71,8 @@ def page(item: Item, asked: MultiDict) -> PhotoPage:
         diagnoses=ranked,
         prediction_set=", ".join(prediction.prediction_set),
         coverage=format_percent(calibration.set_coverage),
-        malignancy=percent(prediction.malignancy),
-        urgent=percent(prediction.urgent_risk),
+        malignancy=case_rows.risk_of(case, "malignancy"),
+        urgent=case_rows.risk_of(case, "urgent"),
         points=case_rows.points_of(case),
         level=case_rows.level_of(case),
         cannot_judge=case.cannot_be_judged,

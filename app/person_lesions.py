@@ -121,7 +121,7 @@ def page(marked: Sequence[Item]) -> PersonPage:
             bar=round(100 * float(strange[index] / max(strange.max(), 1e-9)), 1),
             melanoma=percent(melanoma[index]),
             melanoma_rank=by_melanoma.index(index) + 1,
-            malignancy=percent(items[index].case.prediction.malignancy),
+            malignancy=case_rows.risk_of(items[index].case, "malignancy"),
             level=case_rows.level_of(items[index].case),
             remarks=case_rows.remarks_of(items[index].case),
             cannot_judge=items[index].case.cannot_be_judged,

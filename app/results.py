@@ -9,10 +9,11 @@ from flask_babel import format_date, format_decimal, gettext
 
 from app import advice, answers, evaluation, overlay, sites, wording
 from app.evaluation import MIN_PHOTOS, Count, DiagnosisCount
-from app.figures import percent
+from app.figures import percent_apart
 from app.i18n import current_language
 from app.ranking import Diagnosis, diagnoses
 from app.reading import Reading
+from model_store.bundle import Bundle
 from model_store.classes import CODES
 from model_store.prediction import ADVICE_POINTS, SOURCES, Prediction, malignancy_score
 
@@ -91,7 +92,7 @@ def result_page(reading: Reading, anyway: bool) -> ResultPage:
     return ResultPage(
         level=reading.advice.level.value,
         text=reading.text,
-        where=where_with_date(reading.text),
+        where=where_with_date(reading.text, answer.day),
         where_to_turn=current_app.extensions["config"].where_to_turn_in(current_language()),
         site_remark=site_remark(answer.site),
         reasons=() if diagnosed or advice.HARDLY_SEEN_SITE in reading.advice.reasons else reading.issues,
@@ -102,7 +103,7 @@ def result_page(reading: Reading, anyway: bool) -> ResultPage:
         confidence=_confidence(reading.prediction) if diagnosed else "",
         frequency=_frequency(reading) if diagnosed else (),
         trust=_trust(reading) if diagnosed else "",
-        malignancy=percent(reading.prediction.malignancy) if diagnosed else "",
+        malignancy=_malignancy(reading) if diagnosed else "",
         score=_score(reading) if diagnosed else None,
         fewest=format_decimal(MIN_PHOTOS),
         source=str(wording.SOURCES[answer.source]) if answer.source else reading.source,  # who said it knows that
@@ -117,11 +118,11 @@ def result_page(reading: Reading, anyway: bool) -> ResultPage:
     )
 
 
-def where_with_date(text: wording.LevelText) -> str:
-    """Where to turn, with the last day where the level has one."""
+def where_with_date(text: wording.LevelText, day: datetime.date) -> str:
+    """Where to turn, with the last day where the level has one, counted from the day of the answer."""
     if text.within_days is None:
         return str(text.where)
-    last_day = datetime.date.today() + datetime.timedelta(days=text.within_days)
+    last_day = day + datetime.timedelta(days=text.within_days)
     return str(text.where) % {"date": format_date(last_day, "long")}
 
 
@@ -149,8 +150,13 @@ def _overlay(reading: Reading) -> str:
 
 
 def _confidence(prediction: Prediction) -> str:
-    probability = prediction.probabilities[prediction.ranking[0]]
-    return str(wording.confidence(probability)) % {"percent": percent(probability)}
+    probability = float(prediction.probabilities[prediction.ranking[0]])
+    bounds = [bound for bound, _ in wording.CONFIDENCE]
+    return str(wording.confidence(probability)) % {"percent": percent_apart(probability, bounds)}
+
+
+def _malignancy(reading: Reading) -> str:
+    return percent_apart(reading.prediction.malignancy, [reading.calibration.operating_point("soon").threshold])
 
 
 def _frequency(reading: Reading) -> tuple[str, ...]:
@@ -163,21 +169,26 @@ def _frequency(reading: Reading) -> tuple[str, ...]:
     advised = evaluation.with_advice(bundle, source, reading.advice)
     diagnosed = evaluation.with_diagnosis(bundle, source, CODES[reading.prediction.ranking[0]])
     found = (*_of_same_advice(advised), *_of_same_diagnosis(diagnosed))
-    if found:
-        mix = gettext(
-            "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so "
-            "for you the share can be different.",
-            set=wording.test_set(evaluation.test_set(bundle, source)),
-        )
-        return (*found, mix)
-    if advised or (evaluation.answers(bundle, source) and not evaluation.by_advice(bundle, source)):
-        return ()
-    return (
-        gettext(
-            "Fewer than %(number)s test photos taken this way led to this advice: too few to say how often it is "
-            "wrong.",
-            number=format_decimal(MIN_PHOTOS),
-        ),
+    few = () if advised or not _advice_was_counted(bundle, source) else (_few_of_same_advice(),)
+    if not found:
+        return few
+    mix = gettext(
+        "The model had never seen these photos (%(set)s). They show another mix of people and spots than yours, so "
+        "for you the share can be different.",
+        set=wording.test_set(evaluation.test_set(bundle, source)),
+    )
+    return (*few, *found, mix)
+
+
+def _advice_was_counted(bundle: Bundle, source: str) -> bool:
+    """Also where there were no test photos at all, which is few too; not in the report of a bundle before 2.1.1."""
+    return bool(evaluation.by_advice(bundle, source)) or not evaluation.answers(bundle, source)
+
+
+def _few_of_same_advice() -> str:
+    return gettext(
+        "Fewer than %(number)s test photos taken this way led to this advice: too few to say how often it is wrong.",
+        number=format_decimal(MIN_PHOTOS),
     )
 
 

@@ -126,7 +126,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="add columns: malignancy (MEL + BCC + AK + SCC), prediction_set (codes, separated by spaces), ood_score, "
         "accepted (0 or 1), refusal (the reason's code, empty where accepted), source (dermoscopy or phone: whose "
-        "calibration was used)",
+        "calibration was used), source_is_sure (1 where --source said it or the bundle is sure of it, 0 where it "
+        "guesses: by the other calibration such a photo may alarm)",
     )
     predict.set_defaults(run=commands.predict_photos)
     return made

@@ -13,12 +13,12 @@ from model_store import photo_files
 from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.photo_files import Problems
-from model_store.prediction import Prediction
+from model_store.prediction import Evidence, Prediction
 from model_store.quality import Quality, assess
 
 BATCH = 16
 COLUMNS = ("image", *CODES, "UNK")  # the official ISIC 2019 ones
-DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source")
+DETAILS = ("malignancy", "prediction_set", "ood_score", "accepted", "refusal", "source", "source_is_sure")
 
 
 def write(
@@ -35,15 +35,17 @@ def write(
     """
     writer = csv.writer(file)
     writer.writerow([*COLUMNS, *(DETAILS if details else ())])
-    for name, quality, prediction in _predictions(classifier, photos, problems, source):
+    for name, quality, evidence in _evidence(classifier, photos, problems):
+        prediction = classifier.interpret(evidence, source)
         row = [name, *map(float, prediction.probabilities), 0.0]
-        writer.writerow([*row, *(_details(quality, prediction) if details else ())])
+        is_sure = bool(source) or evidence.source_is_sure
+        writer.writerow([*row, *(_details(quality, prediction, is_sure) if details else ())])
 
 
-def _predictions(
-    classifier: Classifier, photos: list[Path], problems: Problems, source: str | None
-) -> Iterator[tuple[str, Quality, Prediction]]:
-    """Predict in batches, so that memory does not grow with the number of photos."""
+def _evidence(
+    classifier: Classifier, photos: list[Path], problems: Problems
+) -> Iterator[tuple[str, Quality, Evidence]]:
+    """Run the network in batches, so that memory does not grow with the number of photos."""
     photos_in_turn = tqdm(photos, unit="photo", disable=None)
     prepared = (
         (photo_files.name_of(path), assess(photo), classifier.prepare(photo))
@@ -51,11 +53,12 @@ def _predictions(
     )
     while batch := list(islice(prepared, BATCH)):
         names, qualities, arrays = zip(*batch, strict=True)
-        predictions, _ = classifier.predict(np.stack(arrays), [source] * len(names))
-        yield from zip(names, qualities, predictions, strict=True)
+        seen = classifier.evidence(classifier.engine.run(np.stack(arrays)))
+        yield from zip(names, qualities, seen, strict=True)
 
 
-def _details(quality: Quality, prediction: Prediction) -> list[float | int | str]:
+def _details(quality: Quality, prediction: Prediction, source_is_sure: bool) -> list[float | int | str]:
     reason = refusal(quality.severe, prediction)
     codes = " ".join(prediction.prediction_set)
-    return [prediction.malignancy, codes, prediction.ood_score, int(not reason), reason, prediction.source]
+    said = [prediction.malignancy, codes, prediction.ood_score, int(not reason), reason]
+    return [*said, prediction.source, int(source_is_sure)]

@@ -211,7 +211,11 @@ def _concept(lesion_class: LesionClass) -> dict:
 
 
 def _share(probability: float) -> dict:
-    """A share in percent, to a hundredth; one that is less than that is not written as none."""
+    """A share in percent, to a hundredth; never 0 or 100, since no model can know that."""
     percent = round(100 * float(probability), 2)
-    value = {"value": percent} if percent else {"value": 0.01, "comparator": "<"}
+    value = {"value": percent}
+    if percent == 0:
+        value = {"value": 0.01, "comparator": "<"}
+    elif percent == 100:
+        value = {"value": 99.99, "comparator": ">"}
     return {**value, "unit": "%", "system": UCUM, "code": "%"}

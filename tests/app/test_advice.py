@@ -9,7 +9,7 @@ from app import advice
 from app.advice import OUT_OF_DISTRIBUTION, UNSURE, Advice, Level
 from model_store.classes import CODES
 from model_store.prediction import OutOfDistribution, Prediction, risk
-from tests.app.conftest import URGENT, WATCH, WATCH_UNLESS_PHONE, evidence_of
+from tests.app.conftest import URGENT, WATCH, WATCH_UNLESS_PHONE, evidence_of, logits
 
 
 def prediction(strange: bool = False, **of_class: float) -> Prediction:
@@ -116,6 +116,25 @@ def test_a_photo_that_is_strange_for_one_source_alone_calms_nobody_but_holds_no_
     assert advice.cautious_source(evidence_of(WATCH_UNLESS_PHONE, "phone"), (), (), alarming) == "dermoscopy"
 
 
+def test_a_mild_issue_does_not_calm_what_is_strange_for_the_other_source(calibrations):
+    stranger = dataclasses.replace(calibrations["dermoscopy"], out_of_distribution=OutOfDistribution("probes", -1e9))
+    changed = {**calibrations, "dermoscopy": stranger}
+    for mild in ((), ("blurred",)):
+        assert advice.cautious_source(evidence_of(WATCH, "phone"), (), mild, changed) == "dermoscopy"
+
+
+def test_of_two_sources_that_wait_to_be_asked_it_is_the_one_that_makes_it_a_guess(calibrations):
+    guess_if_phone = logits(NV=6, BKL=3)
+    for mild in ((), ("blurred",)):
+        assert advice.cautious_source(evidence_of(guess_if_phone), (), mild, calibrations) == "phone"
+
+
+def test_of_two_alarms_alike_it_is_the_one_without_an_if(calibrations):
+    stranger = dataclasses.replace(calibrations["dermoscopy"], out_of_distribution=OutOfDistribution("probes", -1e9))
+    changed = {**calibrations, "dermoscopy": stranger}
+    assert advice.cautious_source(evidence_of(URGENT), (), (), changed) == "phone"
+
+
 @pytest.mark.parametrize("anyway", [False, True])
 def test_where_the_model_has_hardly_seen_a_spot_it_alarms_but_calms_nobody(calibration, anyway):
     def given(severe=(), mild=(), **of_class) -> Advice:
@@ -128,6 +147,7 @@ def test_where_the_model_has_hardly_seen_a_spot_it_alarms_but_calms_nobody(calib
     assert given() == Advice(cannot, (site,))
     assert given(mild=("blurred",), BKL=0.41) == Advice(cannot, (site, "blurred", UNSURE))
     assert given(strange=True) == Advice(cannot, (site, OUT_OF_DISTRIBUTION))
+    assert given(strange=True, BCC=0.3) == Advice(cannot, (site, OUT_OF_DISTRIBUTION))  # 4 weeks too, and no "if"
     assert given(severe=("too_dark",), MEL=0.9) == Advice(cannot, (site, "too_dark"))
 
 

@@ -1,6 +1,7 @@
 """An answer that a browser carried is ours and unchanged, or it is not shown."""
 
 import dataclasses
+import datetime
 import io
 
 import itsdangerous
@@ -18,6 +19,7 @@ ANSWER = Answer(
     ("blurred", "glare"),
     encode(Image.new("RGB", (38, 38))),
     (((0, 0, 12), (0, 255, 40)),) * 8,
+    day=datetime.date(2026, 2, 27),
 )
 
 
@@ -67,6 +69,8 @@ def test_an_old_one_is_refused(app, monkeypatch):
     "change",
     [
         lambda content: content.pop("site"),
+        lambda content: content.pop("day"),
+        lambda content: content.update(day="tomorrow"),
         lambda content: content.pop("evidence"),
         lambda content: content.update(evidence=[1.0, 2.0]),
         lambda content: content["evidence"].update(logits=[0.0] * 7),

@@ -11,8 +11,9 @@ import zxingcpp
 from PIL import Image
 
 from app import answers
+from app.figures import tenths_apart
 from app.i18n import LANGUAGES
-from app.letter import QUESTIONS, _beside
+from app.letter import QUESTIONS
 from model_store.classes import CODES
 from tests.app.conftest import SOON, STRANGE, STRANGE_URGENT, URGENT, WATCH, token
 from tests.app.test_patient import answer_of, ask_again, assert_is_whole, text_of, with_report
@@ -118,12 +119,12 @@ def test_the_file_stays_one_page_with_all_that_can_stand_in_it(ask_of_phone_phot
 @pytest.mark.parametrize("threshold", [0.3, 0.1234, 0.07])
 def test_a_probability_is_seen_on_its_side_of_its_threshold_however_near(app, threshold):
     def tenths(probability: float) -> float:
-        return float(_beside(threshold, probability).rstrip("%"))
+        return float(tenths_apart(probability, threshold).rstrip("%"))
 
     with app.test_request_context("/en/"):
         assert tenths(threshold - 1e-5) < tenths(threshold) <= tenths(threshold + 1e-5)
         assert tenths(threshold - 1e-5) == pytest.approx(100 * threshold, abs=0.11)
-        assert (_beside(threshold, 0.9999), _beside(threshold, 0.0001)) == ("> 99%", "< 1%")
+        assert (tenths_apart(0.9999, threshold), tenths_apart(0.0001, threshold)) == ("> 99%", "< 1%")
 
 
 def test_all_eight_diagnoses_stand_in_it(ask):

@@ -182,7 +182,7 @@ def test_the_last_day_is_that_of_the_operators_time_zone(app, set_zone):
     for zone in ("Pacific/Kiritimati", "Etc/GMT+12"):  # 26 hours apart: it is never the same day in both
         set_zone(zone)
         with app.test_request_context("/en/"):
-            dates.add(results.where_with_date(wording.LEVELS[Level.URGENT]))
+            dates.add(results.where_with_date(wording.LEVELS[Level.URGENT], answer_of(URGENT).day))
     assert len(dates) == 2
 
 
@@ -248,6 +248,18 @@ def test_of_an_advice_with_few_photos_or_no_cancer_no_count_is_told_but_that_the
     assert (said in page) == too_few
     assert "that led to this advice" not in page
     assert "The model had never seen these photos" not in page
+
+
+def test_that_few_photos_led_to_the_advice_is_told_beside_what_many_of_the_same_diagnosis_were(make_app, photo):
+    """A guess that was asked for all the same would else seem as right as all photos that looked like moles."""
+    counted = {
+        "by_advice": {"watch": {"n": 19, "malignant": 9}},
+        "by_top_class": {"NV": {"n": 887, "counts": {"NV": 793, "MEL": 61}}},
+    }
+    measured = {"dermoscopy": {"set": "a test split", **counted}}
+    page = text_of(send(with_report(make_app, WATCH, measured), photo).text)
+    few = "Fewer than 20 test photos taken this way led to this advice: too few to say how often it is wrong."
+    assert page.index(few) < page.index("Of 887 test photos") < page.index("The model had never seen these photos")
 
 
 @pytest.mark.parametrize(

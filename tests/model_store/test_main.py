@@ -20,7 +20,7 @@ from model_store.bundle import available
 from model_store.classes import CODES
 from model_store.classifier import Classifier, refusal
 from model_store.images import open_photo
-from model_store.prediction import SOURCES
+from model_store.prediction import SOURCES, pooled
 from model_store.predictions_csv import BATCH
 from model_store.quality import assess
 from tests.conftest import draw_lesion
@@ -86,9 +86,21 @@ def test_a_source_that_is_said_decides_whose_calibration_every_photo_gets(folder
     assert predict(tiny_bundle, tmp_path / "out.csv", folder, "--details", "--source", source) == 0
     classifier, photo = Classifier.load(tiny_bundle), open_photo((folder / "ISIC_0000002.jpg").read_bytes())
     by_name = {row["image"]: row for row in rows(tmp_path / "out.csv")}
-    assert {row["source"] for row in by_name.values()} == {source}
+    assert {(row["source"], row["source_is_sure"]) for row in by_name.values()} == {(source, "1")}
     expected = classifier.classify(photo, source).probabilities.tolist()
     assert [float(by_name["ISIC_0000002"][code]) for code in CODES] == pytest.approx(expected, abs=1e-6)
+
+
+def test_details_say_where_the_bundle_guesses_how_a_photo_was_taken(folder, tiny_bundle, tmp_path, monkeypatch):
+    """By the other calibration such a photo may alarm, and its row alone would be calm."""
+    photo, classifier = folder / "ISIC_0000002.jpg", Classifier.load(tiny_bundle)
+    output = classifier.engine.run(classifier.prepare(open_photo(photo.read_bytes()))[None])
+    reading = abs(float(classifier.bundle.probes._source_readings(pooled(output.feature_map))[0]))
+    for limit, said in ((0.9 * reading, "1"), (1.1 * reading, "0")):
+        monkeypatch.setattr("model_store.probes._SURE", limit)
+        predict(tiny_bundle, tmp_path / "out.csv", photo, "--details")
+        (row,) = rows(tmp_path / "out.csv")
+        assert row["source_is_sure"] == said
 
 
 def test_a_file_of_several_pictures_gets_the_row_of_its_first(tiny_bundle, tmp_path, draw_photo):
@@ -114,6 +126,7 @@ def test_details_say_which_photo_is_refused_and_why(folder, tiny_bundle, tmp_pat
         "accepted",
         "refusal",
         "source",
+        "source_is_sure",
     ]
     by_name = {row["image"]: row for row in rows(tmp_path / "out.csv")}
     assert (by_name["ISIC_0000004"]["accepted"], by_name["ISIC_0000004"]["refusal"]) == ("0", "too_dark")
