@@ -1,6 +1,7 @@
 """What gunicorn serves: `gunicorn --config gunicorn.conf.py wsgi`."""
 
 import ctypes
+import resource
 
 from app import create_app
 from gunicorn_worker import refuse_to_start
@@ -20,6 +21,18 @@ def give_memory_back() -> None:
         mallopt(M_MMAP_THRESHOLD, KEPT_BELOW_BYTES)
 
 
+def leave_no_core() -> None:
+    """Let no crash write the memory, with the photos in it, to a disk.
+
+    Not 0 but 1 byte: at 0 Linux still gives the memory to the program that /proc/sys/kernel/core_pattern may name, and
+    at 1 to none.
+    """
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    bytes_kept = min(most, 1) if most != resource.RLIM_INFINITY else 1
+    resource.setrlimit(resource.RLIMIT_CORE, (bytes_kept, bytes_kept))
+
+
+leave_no_core()
 give_memory_back()
 try:
     application = create_app()

@@ -23,7 +23,7 @@ from app import (
 from app.case_rows import ANSWERS, FILTERS, ORDERS, UNJUDGED, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.inference import ClientGone
-from app.uploads import FORM_S, MissingPhoto
+from app.uploads import FORM_S, MissingPhoto, read_sealed
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
@@ -130,8 +130,10 @@ def table() -> str:
 
 
 @blueprint.get("/table")
+@blueprint.get("/open", endpoint="no_photo")
+@blueprint.get("/person", endpoint="no_person")
 def no_table() -> Response:
-    """A table has no address, since nothing of it is kept: whoever asks for one starts again."""
+    """A table has no address, since nothing of it is kept: whoever asks for one, or reloads one, starts again."""
     return redirect(url_for("clinician.series"), 303)
 
 
@@ -296,8 +298,8 @@ def _items() -> list[Item]:
     length a diagnosis, a picture or a number would go to another photo, so the form is refused.
     """
     form = request.form
-    sealed = form.getlist("case")
-    details = _pictures(len(sealed)) if "pictures" in request.files else form.getlist("detail")
+    sealed = read_sealed(request, "case")
+    details = _pictures(len(sealed)) if "pictures" in request.files else read_sealed(request, "detail")
     owns, numbers = form.getlist("own"), _numbers("number")
     if any(len(beside) not in (0, len(sealed)) for beside in (details, owns, form.getlist("number"), numbers)):
         abort(400)
@@ -314,11 +316,15 @@ def _items() -> list[Item]:
 
 def _opened_item() -> Item:
     """The one photo of a form, with its pictures."""
-    case, own = cases.unseal(request.form["case"]), request.form.get("own", "")
-    detail = cases.unseal_detail(request.form["detail"], case)
+    case, own = cases.unseal(_sealed("case")), request.form.get("own", "")
+    detail = cases.unseal_detail(_sealed("detail"), case)
     item = Item(_number(), case, detail, own if own in ANSWERS else "")
     _demand_own([item])
     return item
+
+
+def _sealed(name: str) -> str:
+    return next(iter(read_sealed(request, name)), "")
 
 
 def _pictures(cases: int) -> list[str]:
@@ -332,7 +338,7 @@ def _pictures(cases: int) -> list[str]:
 
 def _failed() -> list[tuple[str, str]]:
     """Name and code of each file without an answer, as the form brought them back: a line `code name` each."""
-    pairs = [line.rstrip("\r").partition(" ") for line in request.form.get("failed", "").split("\n")[:MOST_FAILED]]
+    pairs = [line.rstrip("\r").partition(" ") for line in _sealed("failed").split("\n")[:MOST_FAILED]]
     return [(name, code) for code, _, name in pairs]
 
 

@@ -77,6 +77,15 @@ class UploadRequest(Request):
         return io.BytesIO()
 
 
+def read_sealed(request: Request, name: str) -> list[str]:
+    """What a form brings back of the answers that its page carried, in the form's order.
+
+    They are fields or, from static/sealed.js, files, which no browser writes to its disk.
+    """
+    files = request.files.getlist(name)
+    return [file.stream.getvalue().decode("utf-8", "replace") for file in files] or request.form.getlist(name)
+
+
 def read_photo(request: Request) -> bytes:
     """The bytes of the photo that a form carries in a field named `photo`.
 

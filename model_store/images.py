@@ -6,6 +6,7 @@ be reached, and an oversized header is refused without Pillow's warning about it
 """
 
 import io
+import logging
 import math
 import warnings
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ AvifImagePlugin.DEFAULT_MAX_THREADS = pillow_heif.options.DECODE_THREADS = cpus.
 
 # Pillow warns of every entry of EXIF that it cannot read: 65,535 lines in the log for one photo, about what is in it.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+# Whoever lets the log tell everything would read the place where each photo was taken.
+logging.getLogger("PIL").setLevel(logging.WARNING)
 
 LIMIT_MEGAPIXELS = 50  # the largest phone sensors in wide use store 48 or 50 megapixels
 # Their decoders hold several copies of the whole picture; at these sizes they need as much memory as a PNG of 50.

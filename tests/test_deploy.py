@@ -155,6 +155,21 @@ def test_with_compose_uploads_take_a_bounded_part_of_the_machine_s_memory():
     assert {"mem_limit"} <= COMPOSE["services"]["site"].keys() & COMPOSE["services"]["proxy"].keys()
 
 
+@pytest.mark.parametrize("name", ["site", "proxy"])
+def test_with_compose_no_photo_is_swapped_to_a_disk(name):
+    """The limit is of memory and swap together."""
+    assert COMPOSE["services"][name]["memswap_limit"] == COMPOSE["services"][name]["mem_limit"]
+
+
+def test_with_compose_the_proxy_s_log_names_no_client():
+    caddyfile = (DEPLOY / "compose" / "Caddyfile").read_text(encoding="utf-8")
+    pattern = re.search(
+        r'^\tlog \{\n\t\tformat filter \{\n\t+request delete\n\t+error regexp "([^"]+)"', caddyfile, re.MULTILINE
+    )
+    error = "writing: write tcp 172.30.0.4:443->198.51.100.7:47828: write: connection reset by peer"
+    assert "198.51.100.7" not in re.sub(pattern.group(1), "", error)
+
+
 @pytest.mark.parametrize("name", COMPOSE["services"])
 def test_with_compose_no_log_fills_the_disk(name):
     assert {"max-size", "max-file"} <= COMPOSE["services"][name]["logging"]["options"].keys()
@@ -195,7 +210,18 @@ def container_of_the_guide() -> argparse.Namespace:
     guide = (GUIDE / "install.md").read_text(encoding="utf-8")
     (command,) = re.findall(r"^docker run (.*?[^\\\\])$", guide, re.MULTILINE | re.DOTALL)
     parser = argparse.ArgumentParser()
-    for option in ("name", "restart", "env-file", "publish", "tmpfs", "cap-drop", "security-opt", "memory", "cpus"):
+    for option in (
+        "name",
+        "restart",
+        "env-file",
+        "publish",
+        "tmpfs",
+        "cap-drop",
+        "security-opt",
+        "memory",
+        "memory-swap",
+        "cpus",
+    ):
         parser.add_argument(f"--{option}")
     parser.add_argument("--stop-timeout", type=int)
     parser.add_argument("--log-opt", action="append")
@@ -217,6 +243,7 @@ def test_the_container_of_the_guide_is_as_confined_as_with_compose():
     assert [container.cap_drop] == site["cap_drop"]
     assert site["security_opt"] == [f"{container.security_opt}:true"]
     assert container.memory == site["mem_limit"]
+    assert container.memory_swap == site["memswap_limit"]
     options = site["logging"]["options"]
     assert container.log_opt == [f"max-size={options['max-size']}", f"max-file={options['max-file']}"]
 
@@ -320,6 +347,11 @@ def test_an_ingress_keeps_every_upload_in_memory():
         annotations[f"nginx.ingress.kubernetes.io/{name}"] for name in ("proxy-body-size", "client-body-buffer-size")
     }
     assert len(sizes) == 1
+
+
+def test_neither_an_ingress_nor_the_nginx_of_the_guide_writes_an_answer_to_a_disk():
+    assert manifest("Ingress")["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-max-temp-file-size"] == "0"
+    assert "`proxy_max_temp_file_size 0`" in (GUIDE / "running.md").read_text(encoding="utf-8")
 
 
 def test_an_ingress_waits_for_the_longest_form():

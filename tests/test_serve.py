@@ -81,6 +81,14 @@ def test_nothing_of_an_upload_is_written_anywhere(site, photo, temporary_folder)
     assert list(temporary_folder.iterdir()) == []
 
 
+def test_a_crash_leaves_no_copy_of_the_memory(site):
+    """With a limit of 1 byte the system neither writes one nor gives it to a program that would."""
+    parent = site.process.pid
+    for worker in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+        limits = Path(f"/proc/{worker}/limits").read_text()
+        assert re.search(r"^Max core file size +[01] +[01] ", limits, re.MULTILINE)
+
+
 def test_the_log_names_neither_the_visitor_nor_the_file(site, photo):
     send(site, photo)
     log = site.log.read_text()

@@ -236,8 +236,9 @@ def test_a_row_s_number_beyond_what_a_table_has_is_the_same_for_row_and_mark(mak
     assert 'id="photo-999"' in row.text
 
 
-def test_a_table_has_no_address_so_asking_for_one_leads_to_the_form(client):
-    response = client.get(f"{URL}/table")
+@pytest.mark.parametrize("page", ["table", "open", "person"])
+def test_a_table_has_no_address_so_asking_for_one_leads_to_the_form(client, page):
+    response = client.get(f"{URL}/{page}")
     assert (response.status_code, response.location) == (303, URL)
 
 
@@ -408,6 +409,24 @@ def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_clien
     assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis); 0.300000" in (
         text_of(top.text)
     )
+
+
+def test_an_answer_that_comes_back_as_files_is_read_like_one_in_fields(tiny_client, photos):
+    carried = series(tiny_client, photos)
+    sealed = {name: [value for field, value in carried if field == name] for name in ("case", "detail")}
+    form = MultiDict([("csrf_token", token(tiny_client))])
+    for name, values in sealed.items():
+        for value in values:
+            form.add(name, FileStorage(io.BytesIO(value.encode()), name))
+    form.add("failed", FileStorage(io.BytesIO("damaged_image Ә.jpg".encode()), "failed"))
+    boundary, body = encode_multipart(form)
+    content_type = f"multipart/form-data; boundary={boundary}"
+    page = tiny_client.post(f"{URL}/table", data=body, content_type=content_type).text
+    assert [name in page for name in (*photos, "Ә.jpg")] == [True] * (len(photos) + 1)
+    assert len(fields_of(page, "case")) == len(photos)
+    opened = tiny_client.post(f"{URL}/open", data=body, content_type=content_type)
+    assert opened.status_code == 200
+    assert next(iter(photos)) not in re.search(r"<title>(.*)</title>", opened.text).group(1)
 
 
 def assert_is_whole_but_images(page: str) -> None:

@@ -26,11 +26,13 @@ LEVELS = {"urgent": URGENT, "soon": SOON, "watch": WATCH, "cannot_judge": STRANG
 def ask(make_app):
     """A function that asks for the letter about an answer: `ask(URGENT, "/en/letter", site="sole", photo="1")`."""
 
-    def post(answering, path: str = "/en/letter", site: str = "", source: str | None = None, mild=(), **fields):
+    def post(answering, path: str = "/en/letter", site: str = "", source: str | None = None, mild=(),
+             answer_as_file=False, **fields):  # fmt: skip
         client = make_app(answering=answering).test_client()
         with client.application.test_request_context("/"):
             sealed = answers.seal(answer_of(answering, site=site, source=source, mild=mild))
-        return client.post(path, data={"csrf_token": token(client), "answer": sealed, **fields})
+        kept = (io.BytesIO(sealed.encode()), "answer") if answer_as_file else sealed
+        return client.post(path, data={"csrf_token": token(client), "answer": kept, **fields})
 
     return post
 
@@ -147,6 +149,13 @@ def test_the_photo_goes_into_it_only_if_asked_for(ask, path):
     else:
         assert "data:image/jpeg" not in ask(WATCH, path).text
         assert "data:image/jpeg" in ask(WATCH, path, photo="1").text
+
+
+def test_an_answer_that_comes_back_as_a_file_gives_the_same_letter(ask):
+    fields = ask(SOON)
+    as_file = ask(SOON, answer_as_file=True)
+    assert fields.status_code == as_file.status_code == 200
+    assert text_of(fields.text) == text_of(as_file.text)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -156,6 +156,17 @@ def test_other_pages_open_their_links_in_their_own_place(client):
     assert "_blank" not in client.get("/en/conditions").text
 
 
+def test_the_privacy_page_says_what_stays_on_the_visitor_s_device(client):
+    page = text_of(client.get("/en/privacy").text)
+    for kept in ("among your pictures", "among your downloads", "browser's history", "JavaScript is switched off"):
+        assert kept in page
+
+
+def test_the_title_of_an_answer_says_nothing_of_it(client, photo):
+    page = send(client, photo).text
+    assert re.search(r"<title>(.*)</title>", page).group(1) == "The answer to your photo · Skin check"
+
+
 @pytest.mark.parametrize("path", ["/en/compare", "/en/privacy"])
 def test_nobody_is_promised_that_a_browser_keeps_photos_for_ever(client, path):
     assert "The browser itself may delete kept photos" in text_of(client.get(path).text)

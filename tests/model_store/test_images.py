@@ -1,4 +1,5 @@
 import io
+import logging
 import struct
 import warnings
 import zlib
@@ -409,3 +410,13 @@ def test_a_file_with_random_damage_is_read_or_refused_and_nothing_else(scene, ki
             outcomes.add(error.code)
     assert outcomes <= {"uint8", "damaged_image", "unsupported_format", "image_too_large", "image_too_small"}
     assert "damaged_image" in outcomes
+
+
+def test_even_a_log_that_tells_everything_says_nothing_of_what_the_camera_wrote(scene, caplog):
+    exif = Image.Exif()
+    exif[0x010E] = "Marked-Place-4711"
+    data = encode(scene, "JPEG", exif=exif)
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG):
+        open_photo(data)
+    assert caplog.text == ""
