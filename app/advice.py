@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from enum import Enum
 
 from model_store.prediction import SOURCES, Calibration, Evidence, Prediction, interpret
+from model_store.quality import FINDING_CODES
 
 OUT_OF_DISTRIBUTION, UNSURE = "out_of_distribution", "unsure"
 HARDLY_SEEN_SITE = "hardly_seen_site"
+REASONS = FINDING_CODES | {HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE}  # all that an `Advice` may have
 
 
 class Level(Enum):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.advice import HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE, Level
+from app.advice import REASONS, Level
 from app.evaluation import MIN_PHOTOS
 from app.problems import PROBLEMS
 from app.sites import SITES
@@ -169,8 +169,7 @@ def _answer_schema() -> dict:
     finding = _object(
         code=_codes(sorted(FINDING_CODES), "What is wrong with the photo."), mild={"type": "boolean"}, text=_TEXT
     )
-    every_reason = sorted(FINDING_CODES | {HARDLY_SEEN_SITE, OUT_OF_DISTRIBUTION, UNSURE})
-    reasons = {"type": "array", "items": _codes(every_reason, "A reason.")}
+    reasons = {"type": "array", "items": _codes(sorted(REASONS), "A reason.")}
     return _object(
         schema_version=_VERSION,
         status={"const": "preliminary", "description": "Never final: only a doctor makes a diagnosis."},

@@ -147,15 +147,15 @@ def read(path: Path) -> Bundle:
     )
 
 
-def verify(path: Path, engine: str = "tensorflow") -> Bundle:
-    """Read a bundle and replay its golden photos through an engine.
+def verify(path: Path) -> Bundle:
+    """Read a bundle and replay its golden photos through TensorFlow, which wrote them.
 
     Raises:
         BundleError: as `read` and `replay_golden`; `model_unreadable`.
-        EngineError: the engine cannot be used here.
+        EngineError: TensorFlow cannot be used here.
     """
     bundle = read(path)
-    replay_golden(bundle, engines.load(engine, path / MODEL))
+    replay_golden(bundle, engines.load("tensorflow", path / MODEL))
     return bundle
 
 

@@ -131,7 +131,10 @@ def balanced_accuracy(actual: np.ndarray, predicted: np.ndarray, patients: np.nd
 
 
 def among(stated: np.ndarray, rows: pd.DataFrame, codes: Sequence[str]) -> dict:
-    """Balanced accuracy where only these classes come into question: the most likely of them, on their own images."""
+    """Balanced accuracy where only these classes come into question: the most likely of them, on their own images.
+
+    `stated` and `rows` as for `main_figures`.
+    """
     indices = np.array([CODES.index(code) for code in codes])
     inside = np.isin(rows.label.to_numpy(), indices)
     predicted = indices[stated[inside][:, indices].argmax(axis=1)]
@@ -164,7 +167,10 @@ def reliability(stated: np.ndarray, positive: np.ndarray) -> list[dict]:
 
 
 def decision_curve(malignancy: np.ndarray, malignant: np.ndarray) -> dict:
-    """Net benefit of sending to a doctor by the stated malignancy, beside sending everyone; sending none gains 0."""
+    """Net benefit of sending to a doctor by the stated malignancy, beside sending everyone; sending none gains 0.
+
+    Both have shape (N,): the stated probability, and bool.
+    """
     everyone = np.ones_like(malignancy)
     return {
         "thresholds": _THRESHOLDS.tolist(),
@@ -186,7 +192,10 @@ def threshold_curve(malignancy: np.ndarray, malignant: np.ndarray) -> list[dict]
 
 
 def answers_by_top_class(stated: np.ndarray, labels: np.ndarray) -> dict:
-    """For each most likely diagnosis, how many test images got it and what they were: natural frequencies."""
+    """For each most likely diagnosis, how many test images got it and what they were: natural frequencies.
+
+    `stated` has shape (N, 8), `labels` (N,), int.
+    """
     top = stated.argmax(axis=1)
     table = {}
     for k, code in enumerate(CODES):
@@ -196,7 +205,10 @@ def answers_by_top_class(stated: np.ndarray, labels: np.ndarray) -> dict:
 
 
 def answers_by_score(stated: np.ndarray, rows: pd.DataFrame, fitted: Calibration) -> dict:
-    """For each malignancy score, "1" to "10", how many test images got it and which share of them was malignant."""
+    """For each malignancy score, "1" to "10", how many test images got it and which share of them was malignant.
+
+    `stated` has shape (N, 8); `rows` are the same images' rows of the table.
+    """
     labels, patients = rows.label.to_numpy(), rows.patient.to_numpy()
     malignant = calibration.has_risk(labels, "malignancy")
     score = np.array([malignancy_score(probability, fitted) for probability in risk(stated, "malignancy")])

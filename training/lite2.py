@@ -66,19 +66,18 @@ def read(file: Path | None = None) -> dict[str, np.ndarray]:
     return {name: view(storages) for name, view in views.items()}
 
 
-def carry(state: dict[str, np.ndarray], network: keras.Model, seed: int = 0, swish_scale: float = SWISH_SCALE) -> None:
+def carry(state: dict[str, np.ndarray], network: keras.Model, swish_scale: float = SWISH_SCALE) -> None:
     """Put the source's weights, widened and deepened, into a network.
 
     Args:
         state: from `read`.
         network: from `network.build`; its head and its squeeze-and-excite reductions stay as they are.
-        seed: which channels are repeated and how their weights are shared out.
         swish_scale: see above; 1 leaves the activations' inputs alone.
 
     Raises:
         KeyError: the state dict is of another network.
     """
-    _Carrier(state, network, np.random.default_rng(seed), swish_scale).run()
+    _Carrier(state, network, np.random.default_rng(0), swish_scale).run()
 
 
 def estimate_batch_norm(network: keras.Model, batches: list[np.ndarray]) -> None:

@@ -1,7 +1,15 @@
-"""Figures of a classifier: pure functions on arrays. What is undefined is NaN, never 0 or 1."""
+"""Figures of a classifier: pure functions on arrays. What is undefined is NaN, never 0 or 1.
+
+Everywhere `labels` and `predicted` are class numbers, shape (N,), int; `matrix` is what `confusion` gives; `scores`
+have shape (N,), float, and so has `positive`, bool.
+"""
 
 import numpy as np
 from scipy.stats import beta
+
+_BINS = 15  # of confidence; the card names their number
+_COVERAGE = 0.95  # of every interval; the card says it
+_SEED = 0  # of whatever is drawn, so that the same images give the same figures
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -26,49 +34,43 @@ def balanced_accuracy(matrix: np.ndarray) -> float:
     return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
 
 
-def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
+def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean distance between confidence and accuracy of the top class, over equally wide bins of confidence.
+
+    Bin k of 15 holds the confidences in (k / 15, (k + 1) / 15].
 
     Args:
         probabilities: shape (N, C), in [0, 1].
         labels: shape (N,), int.
-        bins: how many; bin k holds confidences in (k / bins, (k + 1) / bins].
 
     Returns:
         In [0, 1]; NaN without images.
 
     Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
     """
+    if len(labels) == 0:
+        return float("nan")
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == labels
-    return binned_calibration_error(confidence, correct, bins)
+    bin_of = np.clip(np.ceil(confidence * _BINS).astype(int) - 1, 0, _BINS - 1)
+    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=_BINS)
+    return float(np.abs(gaps).sum() / len(confidence))
 
 
-def calibration_error_if_perfect(probabilities: np.ndarray, *, repeats: int = 200, seed: int = 0) -> float:
-    """What `expected_calibration_error` would be, on average, if every stated probability were true.
+def calibration_error_if_perfect(probabilities: np.ndarray) -> float:
+    """What `expected_calibration_error` would be, on average over 200 draws, if every stated probability were true.
 
     It is above 0, since few images in a bin differ from their mean by chance; the fewer images, the more.
 
     Args:
         probabilities: shape (N, C), rows sum to 1.
-        repeats: how often the labels are drawn.
-        seed: fixes the draws.
 
     Returns:
         In [0, 1]; NaN without images.
     """
-    rng, limits = np.random.default_rng(seed), probabilities.cumsum(axis=1)[:, :-1]
-    drawn = ((rng.random((len(limits), 1)) > limits).sum(axis=1) for _ in range(repeats))
+    rng, limits = np.random.default_rng(_SEED), probabilities.cumsum(axis=1)[:, :-1]
+    drawn = ((rng.random((len(limits), 1)) > limits).sum(axis=1) for _ in range(200))
     return float(np.mean([expected_calibration_error(probabilities, labels) for labels in drawn]))
-
-
-def binned_calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
-    """As `expected_calibration_error`, for any stated probability and whether it came true: both shape (N,)."""
-    if len(confidence) == 0:
-        return float("nan")
-    bin_of = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
-    gaps = np.bincount(bin_of, weights=correct - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(confidence))
 
 
 def sensitivity(scores: np.ndarray, positive: np.ndarray, threshold: float) -> float:
@@ -114,15 +116,9 @@ def area_under_roc(scores: np.ndarray, positive: np.ndarray) -> float:
 
 
 def bootstrap_interval(
-    statistic,
-    groups: np.ndarray,
-    *,
-    classes: np.ndarray | None = None,
-    repeats: int = 1000,
-    coverage: float = 0.95,
-    seed: int = 0,
+    statistic, groups: np.ndarray, *, classes: np.ndarray | None = None, repeats: int = 1000
 ) -> tuple[float, float]:
-    """Percentile interval of a figure, drawing whole groups (lesions) again and again.
+    """The 95 % percentile interval of a figure, drawing whole groups (lesions) again and again.
 
     Args:
         statistic: takes row numbers, shape (n,), and gives the figure; NaN draws are left out.
@@ -130,8 +126,6 @@ def bootstrap_interval(
         classes: shape (N,), for a figure that is a mean over classes: draws that lack one of them are left out, since
             they would measure something else.
         repeats: how many draws.
-        coverage: share of the draws between the two limits.
-        seed: fixes the draws.
 
     Returns:
         Lower and upper limit; NaN where no draw gave a figure.
@@ -141,21 +135,19 @@ def bootstrap_interval(
     _, number = np.unique(groups, return_inverse=True)
     order = np.argsort(number, kind="stable")
     members = np.split(order, np.cumsum(np.bincount(number))[:-1])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     drawn = (np.concatenate([members[i] for i in rng.integers(0, len(members), len(members))]) for _ in range(repeats))
     count = 0 if classes is None else len(np.unique(classes))
     draws = np.array([statistic(rows) for rows in drawn if not count or len(np.unique(classes[rows])) == count])
     draws = draws[np.isfinite(draws)]
     if len(draws) == 0:
         return float("nan"), float("nan")
-    low, high = np.quantile(draws, [(1 - coverage) / 2, (1 + coverage) / 2])
+    low, high = np.quantile(draws, [(1 - _COVERAGE) / 2, (1 + _COVERAGE) / 2])
     return float(low), float(high)
 
 
-def share_interval(
-    hits: np.ndarray, groups: np.ndarray, *, repeats: int = 1000, coverage: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
-    """Interval of the share of images that are hits, drawing whole groups (lesions) as `bootstrap_interval` does.
+def share_interval(hits: np.ndarray, groups: np.ndarray, *, repeats: int = 1000) -> tuple[float, float]:
+    """The 95 % interval of the share of images that are hits, drawing whole groups as `bootstrap_interval` does.
 
     Where all or none are hits every draw is alike, and the bootstrap would claim certainty; there the exact binomial
     interval is given, with the groups as its trials. A single group in which some are hits says nothing of another:
@@ -163,7 +155,7 @@ def share_interval(
 
     Args:
         hits: shape (N,), bool.
-        groups, repeats, coverage, seed: as for `bootstrap_interval`.
+        groups, repeats: as for `bootstrap_interval`.
 
     Returns:
         Lower and upper limit; NaN without images.
@@ -174,14 +166,14 @@ def share_interval(
         return float("nan"), float("nan")
     _, number = np.unique(groups, return_inverse=True)
     images, found = np.bincount(number), np.bincount(number, weights=hits)
-    count, tail = len(images), (1 - coverage) / 2
+    count, tail = len(images), (1 - _COVERAGE) / 2
     if hits.all():
         return float(beta.ppf(tail, count, 1)), 1.0
     if not hits.any():
         return 0.0, float(beta.ppf(1 - tail, 1, count))
     if count == 1:
         return 0.0, 1.0
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(_SEED)
     drawn = rng.integers(0, count, (repeats, count), dtype=np.int32)
     low, high = np.quantile(found[drawn].sum(axis=1) / images[drawn].sum(axis=1), [tail, 1 - tail])
     return float(low), float(high)

@@ -5,50 +5,14 @@ CLEAR Derm (Daneshjou et al. 2022, "Checklist for Evaluation of Image-Based Arti
 Dermatology").
 """
 
-from collections.abc import Iterable, Sequence
-
 from model_store.classes import CLASSES, CODES
-from model_store.prediction import SOURCES, UNSURE_BELOW, Calibration
-from training.calibration import ADVICE_LIMIT, ADVICE_SENSITIVITY, SET_COVERAGE
-from training.subgroups import MIN_IMAGES
+from model_store.prediction import SOURCES, Calibration
+from training import card_results
+from training.calibration import ADVICE_LIMIT, ADVICE_SENSITIVITY
+from training.figures import number
+from training.markdown import bullets, table
 
 _KINDS = ("dermoscopy", "phone", "thumbnail")
-
-_FIGURES = (
-    ("Balanced accuracy, seven ISIC 2018 classes", ("seven_classes", "balanced_accuracy")),
-    ("Accuracy, seven ISIC 2018 classes", ("seven_classes", "accuracy")),
-    ("Balanced accuracy, eight classes", ("eight_classes", "balanced_accuracy")),
-    ("Accuracy, eight classes", ("eight_classes", "accuracy")),
-    ("Balanced accuracy, the six classes of PAD-UFES-20 (the likeliest of them)", ("six_classes", "balanced_accuracy")),
-    ("Expected calibration error (15 bins, top class)", ("calibration_error",)),
-    ("... of a perfectly calibrated network on as many images", ("calibration_error_if_perfect",)),
-    ("Melanoma: area under the ROC curve", ("melanoma_auc",)),
-    ("Malignancy (MEL, BCC, AK, SCC): area under the ROC curve", ("malignancy_auc",)),
-    ("Malignancy: sensitivity at specificity 0.70", ("malignancy_sensitivity_at_specificity_70",)),
-)
-
-# What the project asks of a network: the figure, its source and path, and the bound. An error may be at most as large.
-_ASKED = (
-    ("Balanced accuracy, seven ISIC 2018 classes", "dermoscopy", ("seven_classes", "balanced_accuracy"), 0.76),
-    ("Accuracy, seven ISIC 2018 classes", "dermoscopy", ("seven_classes", "accuracy"), 0.80),
-    ("Expected calibration error", "dermoscopy", ("calibration_error",), 0.05),
-    ("Melanoma: area under the ROC curve", "dermoscopy", ("melanoma_auc",), 0.90),
-    ("Malignancy: sensitivity at specificity 0.70", "dermoscopy", ("malignancy_sensitivity_at_specificity_70",), 0.90),
-    ("Balanced accuracy, six classes of PAD-UFES-20", "phone", ("six_classes", "balanced_accuracy"), 0.52),
-)
-_MOST_REFUSED = 0.05  # of real photos
-
-# For each table of `choose`: the column that tells its rows apart, what is compared, and on which weights.
-CHOICES = {
-    "size": ("network_px", "Side that the network works at, pixels", "with the weights of the last stage"),
-    "fit": ("fit", "How a whole frame becomes a square", "with the weights of the last stage"),
-    "views": (
-        "views",
-        "Views of a photo, each turned by another quarter; each costs one more run of the network",
-        "with the weights that the run ends with",
-    ),
-    "average": ("stages", "Stages whose weights are averaged", ""),
-}
 
 _INTENDED_USE = """To help a person decide whether and how soon to show a spot to a doctor, and to give clinicians a \
 ranked second look at it. Users are visitors with a phone photo and clinicians with a dermoscope; every answer leads \
@@ -131,20 +95,20 @@ def text(name: str, version: str, metadata: dict, calibrations: dict[str, Calibr
         "from that of any clinic, and so would every predictive value. The official scorer of the ISIC challenges "
         "gives the same balanced accuracy (tested).",
         "## Evaluation",
-        *_asked(report["sets"]),
+        *card_results.asked(report["sets"]),
     ]
     for source, figures in report["sets"].items():
-        sections += _set(source, figures, report["answers"][source])
+        sections += card_results.of_source(source, figures, report["answers"][source])
     sections += _calibration(calibrations)
-    sections += _gate(report)
-    sections += _choices(report["choices"])
+    sections += card_results.gate(report)
+    sections += card_results.choices(report["choices"])
     sections += [
         "## Ethical considerations",
         _ETHICS,
         "## Known failures",
-        _list((*_missed(report["sets"]), _FEW_PHONES if _has_phones(metadata) else _NO_PHONES, *_LIMITS)),
+        bullets((*card_results.missed(report["sets"]), _FEW_PHONES if _has_phones(metadata) else _NO_PHONES, *_LIMITS)),
         "## Never tested",
-        _list(_UNTESTED),
+        bullets(_UNTESTED),
         "## Storage",
         f"Kernels are stored in float16; on {report['float16']['images']} validation images this moved a logit by at "
         f"most {report['float16']['largest_logit_difference']:.4f} and kept the top class of "
@@ -165,7 +129,7 @@ def _model(metadata: dict, report: dict) -> list[str]:
         + ", then ".join(map(_versions, (versions, *versions.get("later", ()))))
         + ".",
         *_averaged(recipe),
-        _table(
+        table(
             ("stage", "size", "epochs", "images an epoch", "highest learning rate", "share of phone photos", "commit"),
             (
                 (
@@ -183,15 +147,15 @@ def _model(metadata: dict, report: dict) -> list[str]:
         f"Validation ({_validation_images(metadata)} dermoscopy images) at the epoch whose weights each stage ended "
         "with, before and after fine-tuning (the loss of a stage holds its own class shares, so it compares only "
         "within a stage; of rare diagnoses there are a handful of images, so the balanced accuracy moves by chance):",
-        _table(
+        table(
             ("stage", "epoch", "loss", "accuracy", "balanced accuracy"),
             (
                 (
                     row["stage"],
                     row["epoch"],
-                    _number(row["val_loss"]),
-                    _number(row["val_accuracy"]),
-                    _number(row["val_balanced_accuracy"]),
+                    number(row["val_loss"]),
+                    number(row["val_accuracy"]),
+                    number(row["val_balanced_accuracy"]),
                 )
                 for row in report["before_and_after"]
             ),
@@ -222,7 +186,7 @@ def _data(metadata: dict) -> list[str]:
         "CHANGELOG.md says, so their figures flatter a little. The photo-quality limits of the site "
         "(`model_store/quality.py`) were set on images of every split, these among them; only the figures behind "
         "the gate depend on them.",
-        _table(
+        table(
             ("split", *_KINDS),
             ((split, *(counts.get(kind, 0) for kind in _KINDS)) for split, counts in data["by_split"].items()),
         ),
@@ -278,122 +242,6 @@ def _working_size(recipe: dict) -> str:
     return f"the network's first layer brings that to {recipe['network_px']} px{seen}"
 
 
-def _set(source: str, figures: dict, answers: dict) -> list[str]:
-    sets = figures["prediction_sets"]
-    return [
-        f"### Test: {source}",
-        f"{figures['images']} images of {figures['lesions']} lesions.",
-        f"{answers['set']}; {figures['malignant']} images show a malignant lesion. The bundle tells the source from "
-        f"the photo; it was right for {_share(figures['source_told_right'])} of these.",
-        _table(
-            ("figure", "value", "95 % interval"),
-            (_row(label, figures, path) for label, path in _FIGURES if path[0] in figures),
-        ),
-        *_unsaid(figures.get("source_unsaid")),
-        _table(
-            ("class", "images", "recall", "95 % interval", "AUC", "in its set", "mean size of its set"),
-            (
-                (
-                    code,
-                    recall["images"],
-                    _number(recall["value"]),
-                    _interval(recall),
-                    _number(figures["aucs"][code]),
-                    _number(sets["classes"][code]["coverage"]["value"]),
-                    _number(sets["classes"][code]["mean_size"], 2),
-                )
-                for code, recall in figures["recalls"].items()
-            ),
-        ),
-        f"Prediction sets, fitted to hold the diagnosis of {SET_COVERAGE:.0%} of each class's calibration and "
-        "validation images; classes with too few of them for that share one threshold, fitted over all of them "
-        f"together, so that nothing is promised of such a class alone. Measured here: {_share(sets['coverage'])}, mean "
-        f"size {_number(sets['mean_size'], 2)}.",
-        _table(
-            ("operating point", "risk", "threshold", "sensitivity", "specificity", "predictive value"),
-            (
-                (
-                    point["name"],
-                    point["risk"],
-                    f"{point['threshold']:.4f}",
-                    *(_share(point[key]) for key in ("sensitivity", "specificity", "predictive_value")),
-                )
-                for point in figures["operating_points"]
-            ),
-        ),
-        "Advice that the probabilities alone lead to (the photo's own faults apart), and how many of these test images "
-        'were malignant. "unsure" reach neither threshold, but no diagnosis reaches '
-        f"{UNSURE_BELOW:g} either: the site says that it cannot judge them.",
-        _table(
-            ("advice", "images", "malignant", "share malignant"),
-            (
-                (advice, row["n"], row["malignant"], _share(row["predictive_value"]))
-                for advice, row in answers["by_advice"].items()
-            ),
-        ),
-        "Malignancy score, and how many of the test images that got it were malignant:",
-        _table(
-            ("score", "images", "malignant", "predictive value"),
-            (
-                (score, row["n"], row["malignant"], _share(row["predictive_value"]))
-                for score, row in answers["by_score"].items()
-            ),
-        ),
-        *(
-            f"![{title}](figures/{name}_{source}.svg)"
-            for name, title in (
-                ("confusion", "Confusion matrix"),
-                ("reliability", "Reliability by diagnosis"),
-                ("roc", "ROC curves"),
-                ("decision_curve", "Decision curve for malignancy"),
-            )
-        ),
-        f"#### Subgroups: {source}",
-        _table(
-            (
-                "part",
-                "images",
-                "malignant",
-                "accuracy, seven",
-                "AUC, malignancy",
-                "sensitivity, soon",
-                "specificity, soon",
-            ),
-            (
-                _part(f"{heading}: {part}", measured)
-                for heading, parts in figures["subgroups"].items()
-                for part, measured in parts.items()
-            ),
-        ),
-    ]
-
-
-def _unsaid(figures: dict | None) -> list[str]:
-    if not figures:
-        return []
-    return [
-        "The same where the sender does not say what took the photo, so that the bundle has to tell. Of the malignant "
-        f"ones {_share(figures['soon_sensitivity'])} reach the threshold of the advice, of the others "
-        f"{_share(figures['soon_specificity'])} stay below.",
-        _table(
-            ("figure, source not said", "value", "95 % interval"),
-            (_row(label, figures, path) for label, path in _FIGURES if path[0] in figures),
-        ),
-    ]
-
-
-def _part(name: str, measured: dict) -> tuple:
-    if "lesions" not in measured:
-        return (name, measured["images"], *["too few"] * 5)
-    figures = (
-        measured["seven_classes"]["accuracy"],
-        measured["malignancy_auc"],
-        measured["soon_sensitivity"],
-        measured["soon_specificity"],
-    )
-    return (name, measured["images"], measured["malignant"], *map(_share, figures))
-
-
 def _calibration(calibrations: dict[str, Calibration]) -> list[str]:
     sections = ["## Probabilities"]
     for source in SOURCES:
@@ -408,175 +256,3 @@ def _calibration(calibrations: dict[str, Calibration]) -> list[str]:
         "A clinic with another mix of diagnoses needs another prior. The thresholds of the advice were set at a "
         f"sensitivity of {ADVICE_SENSITIVITY:.2f}, but no higher than at a summed risk of {ADVICE_LIMIT:.2f}.",
     ]
-
-
-def _gate(report: dict) -> list[str]:
-    rows = []
-    for source, figures in report["sets"].items():
-        refused = figures["gate"]
-        reasons = ", ".join(f"{code} {count}" for code, count in refused["refused_by_reason"].items())
-        for label, measured in (("all", figures), ("accepted", refused["accepted"])):
-            rows.append(
-                (
-                    f"{source}, {label}",
-                    measured["images"],
-                    measured["malignant"],
-                    _share(measured["seven_classes"]["balanced_accuracy"]),
-                    _share(measured["malignancy_auc"]),
-                    _share(measured["soon_sensitivity"]),
-                )
-            )
-        name = f"{source}, refused ({reasons or 'none'})"
-        rows.append((name, refused["refused"], refused["refused_malignant"], "", "", ""))
-    measured = report["gate"]
-    strangers = {
-        "all of them": measured["strangers"]["all"],
-        "photos alone, none drawn": measured["strangers"]["photos"],
-        "of kinds that chose nothing": measured["strangers"]["unseen_kinds"],
-        **measured["strangers"]["by_kind"],
-    }
-    return [
-        "## Gate",
-        "What the site refuses to judge, for the photo's quality or because nothing like it was learnt, and the "
-        "figures of the test images without the refused ones:",
-        _table(
-            ("test images", "n", "malignant", "balanced accuracy, seven", "AUC, malignancy", "sensitivity, soon"), rows
-        ),
-        f"Real photos that it refuses; at most {_MOST_REFUSED:.0%} were asked:",
-        _table(
-            ("photos of lesions", "n", "refused", "for"),
-            (
-                (
-                    f"{source}, {split}",
-                    row["n"],
-                    _share({"value": row["refused"], "low": row["low"], "high": row["high"]}),
-                    ", ".join(f"{code} {count}" for code, count in row["reasons"].items()),
-                )
-                for source, splits in measured["real"].items()
-                for split, row in splits.items()
-            ),
-        ),
-        "Pictures that are no lesions. None of them chose the score or its threshold, but most are of kinds that did, "
-        "and the drawn ones come from the same drawing program:",
-        _table(
-            ("pictures", "n", "refused"),
-            (
-                (kind, row["n"], _share({"value": row["refused"], "low": row["low"], "high": row["high"]}))
-                for kind, row in strangers.items()
-            ),
-        ),
-        "A diagnosis that the score's statistics never saw, told from the others (area under the ROC curve; 0.5 is "
-        "chance): "
-        + ", ".join(f"{code} {_number(area, 2)}" for code, area in measured["leave_one_diagnosis_out"].items())
-        + ". So the gate does not notice that a lesion is of another diagnosis where this is low. The network itself "
-        "learnt all eight: a diagnosis that it never learnt may be told less well.",
-    ]
-
-
-def _choices(choices: dict) -> list[str]:
-    if not choices:
-        return []
-    sections = [
-        "## Choices",
-        "Measured on validation images alone, with one look at each image unless the table says another number. "
-        "Diagnoses are taken as equally common, but for the log loss: that is at the images' own class shares.",
-    ]
-    for name, rows in choices.items():
-        if not rows:  # such as fits where there are no whole frames
-            continue
-        key, title, weights = CHOICES[name]
-        if weights:
-            sections.append(f"{title}, {weights}:")
-        gained = ("gain",) if "gain" in rows[0] else ()
-        sections.append(
-            _table(
-                (title, "photos", "images", "balanced accuracy, seven", *gained, "log loss", "AUC, malignancy"),
-                (
-                    (
-                        row[key],
-                        row["source"],
-                        row["images"],
-                        _share({"value": row["balanced_accuracy"], "low": row["low"], "high": row["high"]}),
-                        *(
-                            _share({"value": row[gain], "low": row["gain_low"], "high": row["gain_high"]})
-                            for gain in gained
-                        ),
-                        _number(row["log_loss"]),
-                        _number(row["malignancy_auc"]),
-                    )
-                    for row in rows
-                    if row["images"] >= MIN_IMAGES
-                ),
-            )
-        )
-    return sections
-
-
-def _asked(sets: dict) -> list[str]:
-    rows = []
-    for label, source, path, bound in _ASKED:
-        if source in sets and path[0] in sets[source]:
-            figure, is_error = _figure(sets[source], path), path == ("calibration_error",)
-            value = figure["value"]
-            reached = value is not None and (value <= bound if is_error else value >= bound)
-            asked = f"at {'most' if is_error else 'least'} {bound:.2f}"
-            rows.append((f"{label} ({source})", asked, _share(figure), "yes" if reached else "no"))
-    return [
-        "What the project asks for, on the test images of the ISIC 2018 challenge and on phone photos that were not at "
-        "hand, and what the test images below show instead:",
-        _table(("figure", "asked", "here", "reached here"), rows),
-    ]
-
-
-def _row(label: str, figures: dict, path: tuple[str, ...]) -> tuple[str, str, str]:
-    figure = _figure(figures, path)
-    if not isinstance(figure, dict):
-        return label, _number(figure), ""
-    return label, _number(figure["value"]), _interval(figure)
-
-
-def _figure(figures: dict, path: tuple[str, ...]) -> dict | float | None:
-    for key in path:
-        figures = figures[key]
-    return figures
-
-
-def _share(figure: dict) -> str:
-    """A figure with its interval in one cell."""
-    if figure["value"] is None or figure["low"] is None:
-        return _number(figure["value"])
-    return f"{_number(figure['value'])} ({_interval(figure)})"
-
-
-def _interval(figure: dict) -> str:
-    return "" if figure["low"] is None else f"{_number(figure['low'])} to {_number(figure['high'])}"
-
-
-def _missed(sets: dict) -> list[str]:
-    """The mistake that costs most, where there were enough melanomas to see it; and what was never there to be seen."""
-    sentences = []
-    for source, figures in sets.items():
-        melanomas = figures["confusion"][CODES.index("MEL")]
-        if sum(melanomas) >= MIN_IMAGES:
-            sentences.append(
-                f"Melanoma can look like a naevus to the network too: of {sum(melanomas)} test melanomas ({source}) it "
-                f"took {melanomas[CODES.index('NV')]} for one."
-            )
-        if absent := " and ".join(code for code, count in figures["images_by_class"].items() if not count):
-            sentences.append(
-                f"Of {absent} there was no {source} photo to measure: there they may hardly ever be named."
-            )
-    return sentences
-
-
-def _number(value: float | None, digits: int = 3) -> str:
-    return "not measurable" if value is None else f"{value:.{digits}f}"
-
-
-def _list(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences)
-
-
-def _table(head: tuple, rows: Iterable[tuple]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)

@@ -6,7 +6,8 @@ from pathlib import Path
 import jinja2
 
 from model_store.classes import CODES
-from training.model_card import CHOICES
+from training.card_results import CHOICES
+from training.figures import number, with_interval
 
 PAGE = "report.html"
 _TEMPLATE = Path(__file__).with_name(PAGE)
@@ -24,7 +25,7 @@ def write(report: dict, recipe: dict, folder: Path) -> Path:
         The page's file.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    environment.filters |= {"figure": figure, "number": number}
+    environment.filters |= {"figure": with_interval, "number": number}
     page = environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
         report=report,
         recipe=recipe,
@@ -36,18 +37,6 @@ def write(report: dict, recipe: dict, folder: Path) -> Path:
     file = folder / PAGE
     file.write_text(page, encoding="utf-8")
     return file
-
-
-def figure(measured: dict) -> str:
-    """A figure with its interval: "0.812 (0.790 to 0.834)"."""
-    if measured["value"] is None or measured["low"] is None:
-        return number(measured["value"])
-    return f"{number(measured['value'])} ({number(measured['low'])} to {number(measured['high'])})"
-
-
-def number(value: float | None) -> str:
-    """Three decimals, or "not measurable"."""
-    return "not measurable" if value is None else f"{value:.3f}"
 
 
 def _inline(file: Path, media_type: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from training import ablation, prepare, synthetic
+from training import ablation, arguments, commands, prepare, studies, synthetic
 from training.__main__ import main
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +67,11 @@ def test_a_table_that_nothing_was_measured_for_changes_no_document(folder, tmp_p
     monkeypatch.setattr(ablation, "run", lambda *_, **__: pd.DataFrame())
     assert main(["ablation", "--data", str(folder), "--weights", "random", "--readme", str(readme)]) == 0
     assert readme.read_text() == text
+
+
+def test_every_step_and_study_that_may_be_asked_for_is_done_and_no_other():
+    assert {"prepare", "reproduce", *commands._STEPS} == arguments.STEPS.keys()
+    assert {*studies._OF_FILES, *studies._OF_DATA} == arguments.STUDIES.keys()
 
 
 # Trains where nothing can be imported of what our requirements name but the packages given.

@@ -1,19 +1,5 @@
-import pytest
-
-from training import choose, report_page
-from training.model_card import CHOICES
-
-
-@pytest.mark.parametrize(
-    ("measured", "text"),
-    [
-        ({"value": 0.5, "low": 0.25, "high": 0.75}, "0.500 (0.250 to 0.750)"),
-        ({"value": 0.5, "low": None, "high": None}, "0.500"),
-        ({"value": None, "low": None, "high": None}, "not measurable"),
-    ],
-)
-def test_a_figure_stands_with_its_interval_where_it_has_one(measured, text):
-    assert report_page.figure(measured) == text
+from training import choose
+from training.card_results import CHOICES
 
 
 def test_every_choice_that_can_be_measured_has_a_title():

@@ -2,9 +2,11 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
+from training import configs
 from training.configs.recipe import Recipe, Stage, from_dict
 
 
@@ -30,3 +32,9 @@ def test_stages_that_are_not_there_are_named(stages, average, said):
 def test_a_recipe_comes_back_as_it_was_written():
     recipe = Recipe((_stage("a"), _stage("b", starts_from=("a",))), average=("a", "b"))
     assert from_dict(dataclasses.asdict(recipe)) == recipe
+
+
+def test_every_recipe_has_its_row_in_the_readme_and_no_other_has():
+    text = Path(configs.__file__).parents[1].joinpath("README.md").read_text(encoding="utf-8")
+    table = text[text.index("| recipe | what |") :].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(configs.names())

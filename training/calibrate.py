@@ -1,4 +1,4 @@
-"""The steps after training; each reads and writes files in the run's folder, so that each can be rerun alone."""
+"""The step after training: probabilities, sets and thresholds for each source, and the gate's score."""
 
 import dataclasses
 import json
@@ -13,8 +13,8 @@ from training.configs.recipe import Recipe
 from training.prepare import Data
 
 
-def calibrate(recipe: Recipe, data: Data, folder: Path) -> dict[str, Calibration]:
-    """Fit probabilities, sets and thresholds for each source.
+def run(recipe: Recipe, data: Data, folder: Path) -> dict[str, Calibration]:
+    """Calibrate a trained run by its calibration and validation images.
 
     Writes `calibration.json`, `calibration_methods.csv` (what was compared) and what `gate.fit` writes. A source
     without images is given the calibration of dermoscopy, and its operating points say so.

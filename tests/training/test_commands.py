@@ -19,10 +19,10 @@ from model_store.bundle import verify
 from model_store.classes import CODES
 from model_store.prediction import Calibration
 from model_store.preprocessing import InputSpec
-from training import __main__ as command_line
-from training import configs, export, fit, gate, metrics, prepare, record, report_page, steps, strangers
+from training import arguments, calibrate, configs, export, fit, gate, metrics, prepare, record, strangers
 from training.__main__ import main
 from training.configs.recipe import Recipe, Stage
+from training.figures import with_interval
 
 ROOT = Path(__file__).parents[2]
 
@@ -94,7 +94,7 @@ def test_its_report_holds_the_figures_of_the_test_images(reproduced):
 def test_the_page_holds_the_same_figures_and_needs_nothing_beside_it(reproduced):
     page = (reproduced / "run" / "report.html").read_text()
     figures = json.loads((reproduced / "run" / "report.json").read_text())["sets"]["dermoscopy"]
-    assert report_page.figure(figures["seven_classes"]["balanced_accuracy"]) in page
+    assert with_interval(figures["seven_classes"]["balanced_accuracy"]) in page
     sources = re.findall(r'(?:src|href)="([^"]{1,30})', page)
     assert len(sources) == 6  # five plots and the sheet of mistakes
     assert all(source.startswith("data:image/") for source in sources)
@@ -193,7 +193,7 @@ def test_no_test_image_takes_part_in_training_or_in_what_is_fitted_after_it(
     for name, given in (("ours", data), ("others", _with_other_test_images(data, rng))):
         folder = tmp_path / name
         last = fit.run(recipe, given, folder, "random")
-        fitted = steps.calibrate(recipe, given, folder)["dermoscopy"]
+        fitted = calibrate.run(recipe, given, folder)["dermoscopy"]
         arrays = [np.load(file)[key] for file in (last, folder / gate.PROBES) for key in sorted(np.load(file))]
         numbers = (fitted.temperature, *fitted.bias, *fitted.set_thresholds, *fitted.score_thresholds)
         made.append([*arrays, np.array(numbers), pd.read_csv(folder / gate.COMPARED).auc.to_numpy()])
@@ -233,7 +233,7 @@ def other_backend(monkeypatch):
     """A context in which Keras runs on JAX, and `reproduce` has nothing to do between its first step and its last."""
     with monkeypatch.context() as patch:
         patch.setattr(keras.backend, "backend", lambda: "jax")
-        patch.setattr(command_line, "REPRODUCED", ["prepare", "export"])
+        patch.setattr(arguments, "REPRODUCED", ["prepare", "export"])
         yield patch
 
 
