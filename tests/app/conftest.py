@@ -80,6 +80,24 @@ def make_app(tiny_bundle, classifier):
 
 
 @pytest.fixture
+def make_client(make_app):
+    """A function that makes a client of a site whose network always answers the same."""
+
+    def make(answering=URGENT, **settings):
+        return make_app(
+            engine=SteadyEngine(answering, dense_weights=np.eye(8, dtype=np.float32)), **settings
+        ).test_client()
+
+    return make
+
+
+@pytest.fixture
+def tiny_client(make_app):
+    """A client of a site with the tiny network and no limit on how much it may send."""
+    return make_app(rate_limit="").test_client()
+
+
+@pytest.fixture
 def app(make_app):
     return make_app()
 
@@ -104,6 +122,12 @@ def english(app):
 def photo(draw_photo) -> bytes:
     """A drawn lesion as a JPEG."""
     return encode(draw_photo(size=(800, 600)))
+
+
+@pytest.fixture(scope="session")
+def photos(draw_photo) -> dict[str, bytes]:
+    """Four drawn lesions by their file names."""
+    return {f"ISIC_{seed}.jpg": encode(draw_photo(seed=seed, size=(400, 300))) for seed in range(4)}
 
 
 def encode(image, kind: str = "JPEG", **options) -> bytes:

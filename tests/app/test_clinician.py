@@ -1,4 +1,4 @@
-"""What a clinician gets: a table of many photos, one opened, several of one person, operating points and files."""
+"""What a clinician gets: a table of many photos, and files of it to take away."""
 
 import csv
 import dataclasses
@@ -22,7 +22,6 @@ from app.case_rows import Item
 from app.exports import pdf, tables
 from app.i18n import LANGUAGES
 from model_store.classes import CLASSES, CODES
-from model_store.classifier import Classifier
 from model_store.errors import EngineError
 from tests.app.conftest import (
     SOON,
@@ -31,73 +30,16 @@ from tests.app.conftest import (
     URGENT,
     WATCH,
     WATCH_UNLESS_PHONE,
-    SteadyEngine,
     encode,
     evidence_of,
     logits,
     send,
     token,
 )
+from tests.app.series import URL, failed_of, fields_of, post, send_files, series
 from tests.app.test_observability import samples
 from tests.app.test_patient import ROOT, assert_is_whole, text_of
 from tests.app.test_problems import FailingEngine
-
-URL = "/en/clinician"
-WEIGHTS = np.eye(8, dtype=np.float32)
-
-
-@pytest.fixture
-def make_client(make_app):
-    """A function that makes a client of a site whose network always answers the same."""
-
-    def make(answering=URGENT, **settings):
-        return make_app(engine=SteadyEngine(answering, dense_weights=WEIGHTS), **settings).test_client()
-
-    return make
-
-
-@pytest.fixture
-def tiny_client(make_app):
-    return make_app(rate_limit="").test_client()
-
-
-@pytest.fixture(scope="session")
-def photos(draw_photo) -> dict[str, bytes]:
-    return {f"ISIC_{seed}.jpg": encode(draw_photo(seed=seed, size=(400, 300))) for seed in range(4)}
-
-
-def send_files(client, files: dict[str, bytes], path: str = URL, **fields):
-    form = MultiDict([("csrf_token", token(client)), *fields.items()])
-    for name, content in files.items():
-        form.add("photo", FileStorage(io.BytesIO(content), name))
-    boundary, body = encode_multipart(form)
-    return client.post(path, data=body, content_type=f"multipart/form-data; boundary={boundary}")
-
-
-def serving(app, classifier: Classifier):
-    """A client of the site once it answers from another bundle."""
-    app.extensions["classifier"] = classifier
-    return app.test_client()
-
-
-def fields_of(page: str, name: str) -> list[str]:
-    return re.findall(rf'name="{name}" form="cases" value="([^"]*)"', page)
-
-
-def failed_of(page: str) -> str:
-    """What the table's form carries of the files without an answer."""
-    (value,) = re.findall(r'name="failed" value="([^"]*)"', page)
-    return value.replace("&#10;", "\n")
-
-
-def post(client, path: str, *pairs: tuple[str, str]):
-    return client.post(path, data=MultiDict([("csrf_token", token(client)), *pairs]))
-
-
-def series(client, files, **fields) -> list[tuple[str, str]]:
-    """Send photos, and give the fields that the answer's form carries."""
-    page = send_files(client, files, **fields).text
-    return [(name, value) for name in ("number", "case", "detail") for value in fields_of(page, name)]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -189,19 +131,6 @@ def test_a_file_holds_the_model_s_answers_once_their_reader_gave_all_diagnoses(m
     carried = series(client, photos, own_first="1")
     owns = [("own", "NV")] * len(photos)
     assert post(client, f"{URL}/export/csv", *carried, *owns, ("own_first", "1")).status_code == 200
-
-
-@pytest.mark.parametrize("path", ["open", "lesion.pdf"])
-def test_one_photo_shows_nothing_of_the_model_either_before_its_reader_gave_a_diagnosis(make_client, photos, path):
-    client = make_client()
-    one = [pair for pair in series(client, {"a.jpg": photos["ISIC_0.jpg"]}, own_first="1") if pair[0] != "detail"]
-    (detail,) = fields_of(send_files(client, {"a.jpg": photos["ISIC_0.jpg"]}).text, "detail")
-    sent = [*one, ("detail", detail), ("own_first", "1")]
-    for early in ([], [("own", "")], [("own", "no diagnosis")]):
-        answer = post(client, f"{URL}/{path}", *sent, *early)
-        assert answer.status_code == 400
-        assert "Your own diagnosis comes first" in answer.text
-    assert post(client, f"{URL}/{path}", *sent, ("own", "NV")).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["table", "person", "export/json", "export/pdf"])
@@ -392,25 +321,6 @@ def test_in_research_mode_the_actual_diagnosis_stands_beside_the_predicted_one(m
     assert "may have learned from" in page
 
 
-def test_an_opened_photo_shows_where_the_network_looked_for_any_class(tiny_client, photos):
-    carried = dict(series(tiny_client, {"a.jpg": photos["ISIC_0.jpg"]}))
-    pair = [("case", carried["case"]), ("detail", carried["detail"])]
-    top = post(tiny_client, f"{URL}/open", *pair)
-    assert_is_whole_but_images(top.text)
-    other = post(tiny_client, f"{URL}/open", *pair, ("class", "DF"), ("opacity", "30")).text
-    assert '<option value="DF" selected>' in other
-    assert 'opacity="0.3"' in other
-    overlays = [
-        re.search(r'id="overlay" href="data:image/png;base64,([^"]+)"', page).group(1) for page in (top.text, other)
-    ]
-    assert overlays[0] != overlays[1]
-    assert "not why" in text_of(top.text)
-    assert all(f"{code}: logit, probability" in text_of(top.text) for code in CODES)
-    assert "Operating point “Soon”: risk, threshold malignancy (melanoma, carcinomas, actinic keratosis); 0.300000" in (
-        text_of(top.text)
-    )
-
-
 def test_an_answer_that_comes_back_as_files_is_read_like_one_in_fields(tiny_client, photos):
     carried = series(tiny_client, photos)
     sealed = {name: [value for field, value in carried if field == name] for name in ("case", "detail")}
@@ -427,10 +337,6 @@ def test_an_answer_that_comes_back_as_files_is_read_like_one_in_fields(tiny_clie
     opened = tiny_client.post(f"{URL}/open", data=body, content_type=content_type)
     assert opened.status_code == 200
     assert next(iter(photos)) not in re.search(r"<title>(.*)</title>", opened.text).group(1)
-
-
-def assert_is_whole_but_images(page: str) -> None:
-    assert_is_whole(re.sub(r'href="data:image/png;base64,[^"]*"', "", page))
 
 
 def test_a_changed_case_or_another_photo_s_detail_is_refused(tiny_client, photos):
@@ -489,31 +395,6 @@ def test_a_form_carries_no_more_pictures_than_it_may_hold(tiny_client, photos, m
     assert 1 < len([value for value in fields_of(again, "detail") if value]) < 4
 
 
-def test_a_person_s_page_keeps_all_pictures_in_another_language(tiny_client, photos, monkeypatch):
-    client, names = tiny_client, list(photos)
-    carried = series(client, photos)
-    monkeypatch.setattr(cases, "MOST_DETAILS", 0)  # what one body of fields holds; the page sends its fields in parts
-    fifty = [
-        pair
-        for number in range(1, clinician.LIMIT + 1)
-        for pair in [
-            ("number", str(number)), ("marked", str(number)),
-            *[(name, value) for index in [number % len(names)]
-              for name in ("case", "detail") for value in [[v for n, v in carried if n == name][index]]],
-        ]
-    ]  # fmt: skip
-    sent = MultiDict([("csrf_token", token(client)), *fifty])
-    for language in ("en", "kk"):
-        boundary, body = encode_multipart(sent)
-        answer = client.post(
-            f"/{language}/clinician/person", data=body, content_type=f"multipart/form-data; boundary={boundary}"
-        )
-        assert answer.text.count("<img ") == clinician.LIMIT
-        form = re.search(r'<form id="lesions".*?</form>', answer.text, re.DOTALL).group()
-        assert 'enctype="multipart/form-data"' in form
-        sent = MultiDict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
-
-
 @pytest.mark.parametrize(
     "change",
     [{"logits": [0.0]}, {"severe": ["too_noisy"]}, {"said_source": "telescope"}, {"features": "x"}, {"name": None}],
@@ -528,110 +409,6 @@ def test_a_case_that_another_version_of_the_site_sealed_is_refused(make_client, 
         older = cases._serializer().dumps(content)
     assert post(client, f"{URL}/table", ("case", older)).status_code == 400
     assert "send the photo again" in post(client, f"{URL}/export/csv", ("case", older)).text
-
-
-def test_the_least_alike_of_a_person_s_lesions_comes_first(tiny_client, photos):
-    carried = series(tiny_client, photos)
-    marked = [("marked", number) for number in ("1", "2", "4")]
-    answer = post(tiny_client, f"{URL}/person", *carried, *marked)
-    assert_is_whole(answer.text)
-    distances = [float(text) for text in re.findall(r'row-percent">([\d.]+)<', answer.text)]
-    assert len(distances) == 3
-    assert distances == sorted(distances, reverse=True)
-    assert "ISIC_2.jpg" not in answer.text
-    assert "nobody has measured yet" in text_of(answer.text)
-
-
-def test_photos_that_cannot_be_judged_are_listed_and_not_compared(make_app, photos):
-    client = make_app(rate_limit="").test_client()
-    carried = series(client, photos)
-    wall = encode(Image.new("RGB", (400, 300), (40, 160, 60)))
-    carried += [("number", "9"), *[pair for pair in series(client, {"ISIC_0.jpg": wall}) if pair[0] != "number"]]
-    marked = [("marked", number) for number in ("1", "2", "3", "9")]
-    page = post(client, f"{URL}/person", *carried, *marked).text
-    compared, listed = text_of(page).split("Not compared: cannot be judged")
-    assert "among 3 lesions" in compared
-    assert "Photo 9" not in compared
-    assert "Photo 1: ISIC_0.jpg" in compared
-    assert "Photo 9: ISIC_0.jpg This photo cannot be judged." in listed
-    assert re.findall(r'name="marked" value="(\d+)"', page) == ["1", "2", "3", "9"]  # another language lists it too
-    few = post(client, f"{URL}/person", *carried, *marked[1:])
-    assert few.status_code == 400
-    assert "cannot be judged do not count" in text_of(few.text)
-
-
-def test_a_photo_that_is_not_compared_keeps_its_alarm(make_client, photos):
-    client = make_client()
-    carried = series(client, photos)
-    with client.application.test_request_context("/en/"):
-        seen = [cases.unseal(value) for name, value in carried if name == "case"]
-        apart = [dataclasses.replace(case, features=np.eye(8, dtype=np.float16)[k]) for k, case in enumerate(seen)]
-        apart[3] = dataclasses.replace(apart[3], evidence=evidence_of(STRANGE_URGENT))
-        (listed,) = person_lesions.page([Item(k, case, None) for k, case in enumerate(apart)]).not_compared
-    assert listed.level == str(wording.IF_A_SPOT[Level.URGENT].heading)
-
-
-def test_photos_taken_in_different_ways_are_compared_without_pointing_one_out(tiny_client, photos):
-    client = tiny_client
-    names = list(photos)
-    carried = [
-        pair
-        for source, sent in (("phone", names[:2]), ("dermoscopy", names[2:]))
-        for pair in series(client, {name: photos[name] for name in sent}, source=source)
-        if pair[0] != "number"
-    ]
-    marked = [pair for number in "1234" for pair in (("number", number), ("marked", number))]
-    answer = post(client, f"{URL}/person", *carried, *marked)
-    page = text_of(answer.text)
-    assert all(name in page for name in names)
-    assert "so none is pointed out here" in page
-    assert "Least like the others" not in page
-    assert 'class="odd"' not in answer.text
-    alike = text_of(post(client, f"{URL}/person", *series(client, photos, source="phone"), *marked[1::2]).text)
-    assert "Least like the others" in alike
-    assert "none is pointed out" not in alike
-
-
-@pytest.mark.parametrize(("answering", "judged"), [(logits(BKL=6, NV=6), False), (URGENT, True)])
-def test_a_person_s_lesion_that_cannot_be_judged_is_compared_without_its_probabilities(
-    make_app, photos, answering, judged
-):
-    client = make_app(rate_limit="").test_client()
-    carried = series(client, photos, source="dermoscopy")
-    with client.application.test_request_context("/"):
-        items = [cases.unseal(value) for name, value in carried if name == "case"]
-        sealed = [cases.seal(dataclasses.replace(one, evidence=evidence_of(answering)), None).case for one in items]
-    marked = [pair for n, one in enumerate(sealed, 1) for pair in (("number", n), ("marked", n), ("case", one))]
-    page = text_of(post(client, f"{URL}/person", *marked).text)
-    assert "Least like the others, among 4 lesions" in page
-    assert page.count("rank by melanoma") == (4 if judged else 0)
-    assert page.count("This photo cannot be judged.") == (0 if judged else 4)
-
-
-def test_who_knows_how_a_person_s_photos_were_taken_says_it_where_the_model_told_them_apart(make_client, photos):
-    client = make_client()
-    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
-    with client.application.test_request_context("/"):
-        case = cases.unseal(carried["case"])
-        told_apart = [
-            dataclasses.replace(case, evidence=evidence_of(URGENT, source), features=features)
-            for source, features in zip(("phone", "phone", "dermoscopy"), np.eye(3, dtype=np.float16), strict=True)
-        ]
-        sealed = [cases.seal(one, None).case for one in told_apart]
-    fields = [
-        pair
-        for number, one in enumerate(sealed, start=1)
-        for pair in (("case", one), ("number", str(number)), ("marked", str(number)))
-    ]
-    page = post(client, f"{URL}/person", *fields).text
-    assert "none is pointed out here" in page
-    assert re.findall(r'name="taken" value="(\w+)"', page) == ["dermoscopy", "phone"]
-    said = post(client, f"{URL}/person", *fields, ("taken", "phone")).text
-    assert "Least like the others" in said
-    assert text_of(said).count("With a phone or camera") == 3
-    kept = re.findall(r'name="case" value="([^"]+)"', said)
-    with client.application.test_request_context("/"):
-        assert {cases.unseal(one).said_source for one in kept} == {"phone"}
 
 
 @pytest.mark.parametrize(
@@ -666,18 +443,6 @@ def test_a_photo_of_which_nobody_knows_how_it_was_taken_says_so_and_what_hangs_o
     assert "not sure how the photo was taken. Choose it" not in hidden
     for known in (sure, said):
         assert "not sure how" not in post(client, URL, number, known).text
-
-
-def test_the_remark_that_makes_a_calm_level_an_alarm_stands_next_to_it(make_client, photos):
-    client = make_client(answering=WATCH_UNLESS_PHONE)
-    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
-    with client.application.test_request_context("/"):
-        seen = cases.unseal(carried["case"])
-        sealed = cases.seal(dataclasses.replace(seen, evidence=evidence_of(WATCH_UNLESS_PHONE)), None).case
-    page = text_of(post(client, f"{URL}/open", ("case", sealed), ("detail", carried["detail"])).text)
-    before, after = page.split("the advice is: Urgent.")
-    assert "Keep watching The model is not sure" in before
-    assert "Ranked diagnoses" in after
 
 
 @pytest.mark.parametrize(
@@ -753,179 +518,6 @@ def test_every_answer_names_its_model_for_people_and_for_programs(tiny_client, p
     for name, fragment in {"by script": row, "again": again}.items():
         assert f'<tr role="row" id="photo-1" data-ai-generated="true" data-model="{model}"' in fragment, name
     assert '<meta name="ai-generated"' not in client.get(URL).text
-
-
-@pytest.mark.parametrize(("language", "number"), [("en", "0.300000"), ("ru", "0,300000"), ("kk", "0,300000")])
-def test_every_number_of_an_opened_photo_is_written_as_the_language_has_it(make_client, photos, language, number):
-    client = make_client()
-    carried = dict(series(client, {"a.jpg": photos["ISIC_0.jpg"]}))
-    page = post(client, f"/{language}/clinician/open", ("case", carried["case"]), ("detail", carried["detail"])).text
-    numbers = text_of(re.search(r'class="facts numbers">(.*?)</dl>', page, re.DOTALL).group(1))
-    assert f"; {number}" in numbers
-    wrong = r"\d,\d" if language == "en" else r"\d\.\d{3}"
-    assert not re.search(wrong, numbers)
-
-
-def test_two_lesions_are_too_few_and_the_page_says_how_many_are_needed(tiny_client, photos):
-    answer = post(tiny_client, f"{URL}/person", *series(tiny_client, photos), ("marked", "1"), ("marked", "2"))
-    assert answer.status_code == 400
-    assert "At least 3 lesions" in text_of(answer.text)
-
-
-def test_what_was_measured_of_the_odd_one_out_is_shown_with_its_intervals(make_app, classifier, photos):
-    measured = {"count": 5, "persons": 20, "melanomas": 7, "by_chance": 0.2}
-    measured |= {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in ("by_distance", "by_melanoma_probability")}
-    bundle = dataclasses.replace(classifier.bundle, report={"ugly_duckling": {"lesions": [measured]}})
-    client = serving(make_app(rate_limit=""), Classifier(bundle, classifier.engine))
-    marked = [("marked", number) for number in ("1", "2", "3")]
-    page = text_of(post(client, f"{URL}/person", *series(client, photos), *marked).text)
-    assert "melanomas used: 7" in page
-    assert "5 50% (40%–60%) 50% (40%–60%) 20%" in page
-
-
-def share(value: float, images: int) -> dict:
-    """As the evaluation writes one."""
-    return {"value": value, "low": value - 0.1, "high": value + 0.1, "images": images}
-
-
-def point(name: str, risk: str, sensitivity: dict, specificity: dict) -> dict:
-    return {"name": name, "risk": risk, "threshold": 0.3, "sensitivity": sensitivity, "specificity": specificity}
-
-
-@pytest.fixture
-def points_client(make_app, classifier):
-    """A function that makes a client of a site whose evaluation of dermoscopy has these operating points."""
-
-    def make(*points: dict):
-        report = {"sets": {"dermoscopy": {"images": 100, "operating_points": points}}}
-        bundle = dataclasses.replace(classifier.bundle, report=report)
-        return serving(make_app(), Classifier(bundle, classifier.engine))
-
-    return make
-
-
-def table_rows(page: str) -> list[str]:
-    return [
-        text_of(row).strip()
-        for row in re.findall(r"<tr.*?</tr>", page[page.index('<table class="figures"') :], re.DOTALL)
-    ]
-
-
-def test_operating_points_follow_the_prevalence(points_client):
-    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
-    page = text_of(client.get(f"{URL}/operating-points?prevalence=10").text)
-    assert "Positive predictive value 33.3%" in page
-    assert "Negative predictive value 98.6%" in page
-    assert "Positive predictive value 90.0%" not in page
-    for wrong in ("?prevalence=nan", "?prevalence=-5&point=99", "?prevalence=1e999", "?point=x&source=y"):
-        assert client.get(f"{URL}/operating-points{wrong}").status_code == 200
-    assert "no photos of this kind" in text_of(client.get(f"{URL}/operating-points?source=phone").text)
-
-
-@pytest.mark.parametrize(
-    ("typed", "stated"),
-    [("5", "5"), ("5 %", "5"), ("5%", "5"), ("\xa02,4\u202f% ", "2.4"), ("0", "0"), ("100", "100"), (None, "10")],
-)
-def test_the_prevalence_that_the_figures_are_for_stands_above_them(points_client, typed, stated):
-    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
-    page = client.get(f"{URL}/operating-points", query_string={} if typed is None else {"prevalence": typed}).text
-    assert f"At a prevalence of malignancy of {stated} percent" in text_of(page[: page.index("<table")])
-    share_of_all = float(stated) / 100
-    called = 0.9 * share_of_all + 0.2 * (1 - share_of_all)
-    assert f"Called, of all photographed {100 * called:.1f}%" in text_of(page)
-
-
-@pytest.mark.parametrize("typed", ["", "abc", "-3", "101", "5 6", "nan", "1e999", "5 % or so"])
-def test_a_prevalence_that_is_none_gives_no_figures_for_another(points_client, typed):
-    client = points_client(point("soon", "malignancy", share(0.9, 40), share(0.8, 60)))
-    page = client.get(f"{URL}/operating-points", query_string={"prevalence": typed}).text
-    assert "Enter a number from 0 to 100." in text_of(page)
-    assert "At a prevalence" not in text_of(page)
-    assert "Positive predictive value – Negative predictive value – Called, of all photographed –" in text_of(page)
-    assert table_rows(page)[1].endswith("photos: 60 – –")
-    assert f'name="prevalence" value="{typed}"' in page
-
-
-def test_each_share_says_its_interval_and_its_photos_and_few_photos_give_no_predictive_value(points_client):
-    client = points_client(
-        point("soon", "malignancy", share(0.9, 20), share(0.8, 20)),
-        point("malignancy_80", "malignancy", share(0.8, 40), share(0.9, 19)),
-        point("urgent", "urgent", share(0.7, 400), share(0.6, 600)),
-    )
-    _, soon, few, urgent = table_rows(client.get(f"{URL}/operating-points?prevalence=10").text)
-    assert "90.0% 80.0%–100.0%, photos: 20 80.0% 70.0%–90.0%, photos: 20 33.3% 98.6%" in soon
-    assert "photos: 19 – Not computed: fewer than 20 test photos" in few
-    # Those with melanoma or squamous cell carcinoma are fewer than those with malignancy, of which the prevalence is.
-    assert "photos: 600 – Not computed: this point looks for fewer diagnoses" in urgent
-    chosen = text_of(client.get(f"{URL}/operating-points?point=2").text)
-    assert (
-        "Positive predictive value – Negative predictive value – Called, of all photographed – Not computed" in chosen
-    )
-
-
-def test_no_predictive_value_is_whole_because_no_test_photo_was_missed_or_called_in_vain(points_client):
-    client = points_client(
-        point("soon", "malignancy", share(1, 43), share(0.3, 60)),
-        point("malignancy_80", "malignancy", share(0.8, 43), share(1, 22)),
-        point("malignancy_90", "malignancy", share(0.95, 400), share(0.6, 600)),
-    )
-    _, soon, sure, low = table_rows(client.get(f"{URL}/operating-points?prevalence=0.5").text)
-    assert "photos: 60 0.7% – Not computed: none of the 43 test photos with malignancy was missed" in soon
-    assert "photos: 22 – Not computed: none of the 22 test photos without malignancy was called" in sure
-    assert sure.endswith("99.9%")
-    assert low.endswith("photos: 600 1.2% > 99.9%")
-    chosen = text_of(client.get(f"{URL}/operating-points?point=0").text)
-    assert "Negative predictive value – Not computed: none of the 43" in chosen
-
-
-def with_curve() -> dict:
-    """A report with a curve for dermoscopy, as the evaluation writes it; for phone photos the named points alone."""
-    curve = [{"threshold": k / 100, "sensitivity": 1 - k / 100, "specificity": k / 100} for k in range(1, 100)]
-    soon = {"name": "soon", "risk": "malignancy", "threshold": 0.304, "sensitivity": 0.7, "specificity": 0.3}
-    urgent = {"name": "urgent", "risk": "urgent", "threshold": 0.2, "sensitivity": 0.9, "specificity": 0.8}
-    points = {"images": 100, "malignant": 50, "operating_points": [soon, urgent]}
-    return {"sets": {"dermoscopy": {**points, "curve": curve}, "phone": points}}
-
-
-@pytest.fixture
-def curve_client(make_app, classifier):
-    """A client of a site whose evaluation has a curve."""
-    bundle = dataclasses.replace(classifier.bundle, report=with_curve())
-    return serving(make_app(), Classifier(bundle, classifier.engine))
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_the_slider_moves_over_every_threshold_that_the_evaluation_measured(curve_client, language):
-    url = f"/{language}/clinician/operating-points"
-    page = curve_client.get(f"{url}?source=dermoscopy&threshold=75&prevalence=50").text
-    assert_is_whole(page, language)
-    assert 'type="range" name="threshold" min="1" max="99" step="1" value="75"' in page
-    chosen = text_of(page[page.index('id="chosen"') : page.index('id="curve"')])
-    shares = [float(share.replace(",", ".")) for share in re.findall(r"\d+[.,]\d", chosen)]
-    assert shares == [75, 75, 25, 75, 50, 50, 25]  # threshold twice, sensitivity, specificity, both values, called
-
-
-def test_the_named_points_are_marked_on_the_slider_and_on_the_chart(curve_client):
-    page = curve_client.get(f"{URL}/operating-points?source=dermoscopy").text
-    assert re.findall(r'<option value="(\d+)" label="([^"]+)">', page) == [("30", "Soon")]  # the other is another risk
-    assert 'name="threshold" min="1" max="99" step="1" value="30"' in page
-    assert "the whole percent next to the operating point “Soon”" in text_of(page)
-    assert re.findall(r'class="chosen-row" aria-current="true"><th scope="row">(\w+) <', page) == ["Soon"]
-    assert re.findall(r'cx="30.4" cy="([\d.]+)"', page) == ["30.0", "70.0"]
-    assert re.search(r'<polyline class="curve-sensitivity" points="1.0,1.0 2.0,2.0 [^"]* 99.0,99.0"/>', page)
-
-
-def test_a_source_without_a_curve_has_the_named_points_alone(curve_client):
-    page = curve_client.get(f"{URL}/operating-points?source=phone&point=1&threshold=75").text
-    assert 'type="range" name="point" min="0" max="1" step="1" value="1"' in page
-    assert "<polyline" not in page
-    assert re.findall(r'class="chosen-row" aria-current="true"><th scope="row">(\w+) <', page) == ["Urgent"]
-
-
-@pytest.mark.parametrize(("asked", "stands_at"), [("0", "1"), ("100", "99"), ("x", "30"), ("-5", "1"), ("²", "30")])
-def test_a_threshold_that_no_slider_has_is_brought_to_one(curve_client, asked, stands_at):
-    page = curve_client.get(f"{URL}/operating-points", query_string={"source": "dermoscopy", "threshold": asked}).text
-    assert f'step="1" value="{stands_at}"' in page
 
 
 def test_the_isic_table_has_the_official_columns_and_calibrated_probabilities(tiny_client, photos):

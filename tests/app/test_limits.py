@@ -12,10 +12,10 @@ import redis
 
 from app.limits import WITHOUT_PHOTO_FACTOR, client_key
 from tests.app.conftest import WATCH, send
+from tests.app.series import post as post_form
+from tests.app.series import send_files, series
 from tests.app.test_api import post
 from tests.app.test_archives import packed
-from tests.app.test_clinician import post as post_form
-from tests.app.test_clinician import send_files, series
 from tests.app.test_patient import answer_of, ask_again
 
 FEW = "3 per minute"

@@ -15,10 +15,10 @@ from app.i18n import LANGUAGES
 from app.sites import SITES
 from model_store.classes import CODES
 from tests.app.conftest import SOON, URGENT, WATCH, WATCH_UNLESS_PHONE, evidence_of, logits, send, token
+from tests.app.series import URL, series
+from tests.app.series import post as post_form
 from tests.app.test_api import post as ask_api
 from tests.app.test_api import schema
-from tests.app.test_clinician import URL, series
-from tests.app.test_clinician import post as post_form
 from tests.app.test_patient import answer_of, ask_again, text_of, with_report
 
 
