@@ -146,7 +146,7 @@ def row(item: Item, own_first: bool) -> CaseRow:
 
 def risk_of(case: Case, name: str) -> str:
     """One of `prediction.RISKS` in percent, so that it is seen on its side of each operating point."""
-    risk = {"malignancy": case.prediction.malignancy, "urgent": case.prediction.urgent_risk}[name]
+    risk = case.prediction.risks[name]
     return percent_apart(risk, [point.threshold for point in case.calibration.operating_points if point.risk == name])
 
 

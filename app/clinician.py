@@ -23,7 +23,7 @@ from app import (
 from app.case_rows import ANSWERS, FILTERS, ORDERS, UNJUDGED, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.inference import ClientGone
-from app.uploads import FORM_S, MissingPhoto, read_sealed
+from app.uploads import FORM_S, MissingPhoto, read_one_sealed, read_sealed
 from model_store.errors import ModelStoreError, PhotoError
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
@@ -316,15 +316,11 @@ def _items() -> list[Item]:
 
 def _opened_item() -> Item:
     """The one photo of a form, with its pictures."""
-    case, own = cases.unseal(_sealed("case")), request.form.get("own", "")
-    detail = cases.unseal_detail(_sealed("detail"), case)
+    case, own = cases.unseal(read_one_sealed(request, "case")), request.form.get("own", "")
+    detail = cases.unseal_detail(read_one_sealed(request, "detail"), case)
     item = Item(_number(), case, detail, own if own in ANSWERS else "")
     _demand_own([item])
     return item
-
-
-def _sealed(name: str) -> str:
-    return next(iter(read_sealed(request, name)), "")
 
 
 def _pictures(cases: int) -> list[str]:
@@ -338,7 +334,7 @@ def _pictures(cases: int) -> list[str]:
 
 def _failed() -> list[tuple[str, str]]:
     """Name and code of each file without an answer, as the form brought them back: a line `code name` each."""
-    pairs = [line.rstrip("\r").partition(" ") for line in _sealed("failed").split("\n")[:MOST_FAILED]]
+    pairs = [line.rstrip("\r").partition(" ") for line in read_one_sealed(request, "failed").split("\n")[:MOST_FAILED]]
     return [(name, code) for code, _, name in pairs]
 
 

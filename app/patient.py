@@ -11,7 +11,7 @@ from app.conditions import CODE_OF_SLUG, CONDITIONS, GROUPS, Condition
 from app.judging import judge
 from app.reading import read
 from app.sites import REGIONS, SITES, Region, Site
-from app.uploads import read_photo, read_sealed
+from app.uploads import read_one_sealed, read_photo
 from model_store.classes import CLASSES, CODES, Group, LesionClass
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
@@ -116,7 +116,7 @@ def kept_answer() -> str:
     Raises:
         AnswerExpired: it cannot be shown any more.
     """
-    answer = answers.unseal(_sealed_answer())
+    answer = answers.unseal(read_one_sealed(request, "answer"))
     anyway = "anyway" in request.form
     if "source" in request.form:
         answer = dataclasses.replace(answer, source=_said_source())
@@ -214,12 +214,8 @@ def _entry(lesion_class: LesionClass) -> ConditionEntry:
 
 
 def _letter() -> letter.Letter:
-    sealed = _sealed_answer()
+    sealed = read_one_sealed(request, "answer")
     return letter.write(answers.unseal(sealed), "anyway" in request.form, "photo" in request.form, sealed)
-
-
-def _sealed_answer() -> str:
-    return next(iter(read_sealed(request, "answer")), "")
 
 
 def _said_source() -> str | None:

@@ -325,14 +325,14 @@ def _answer(code: str, details: dict) -> Response:
 
 
 def _page(code: str, details: dict) -> ProblemPage:
-    elsewhere = {}
-    if request.method not in limits.READING:
-        for language in LANGUAGES:
-            with force_locale(language):
-                elsewhere[language] = _text(code, details)
-        del elsewhere[current_language()]
+    has_address, here = request.method in limits.READING, current_language()
+    texts = {}
+    for language in [here] if has_address else LANGUAGES:
+        with force_locale(language):
+            texts[language] = _text(code, details)
+    text = texts.pop(here)
     way_on, url = _way_on(PROBLEMS[code])
-    return ProblemPage(code, _text(code, details), elsewhere, observability.request_id(), str(way_on), url)
+    return ProblemPage(code, text, texts, observability.request_id(), str(way_on), url)
 
 
 def _text(code: str, details: dict) -> ProblemText:

@@ -86,6 +86,11 @@ def read_sealed(request: Request, name: str) -> list[str]:
     return [file.stream.getvalue().decode("utf-8", "replace") for file in files] or request.form.getlist(name)
 
 
+def read_one_sealed(request: Request, name: str) -> str:
+    """As `read_sealed`, of a form that carries one; empty where it carries none."""
+    return next(iter(read_sealed(request, name)), "")
+
+
 def read_photo(request: Request) -> bytes:
     """The bytes of the photo that a form carries in a field named `photo`.
 

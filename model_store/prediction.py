@@ -199,9 +199,14 @@ class Prediction:
         """Whether even the most likely diagnosis is less probable than `UNSURE_BELOW`."""
         return bool(self.probabilities[self.ranking[0]] < UNSURE_BELOW)
 
+    @property
+    def risks(self) -> dict[str, float]:
+        """The summed probabilities, by the names in `RISKS`."""
+        return {"malignancy": self.malignancy, "urgent": self.urgent_risk}
+
     def reaches(self, point: OperatingPoint) -> bool:
         """Whether the risk that an operating point is set on is at or above its threshold."""
-        return {"malignancy": self.malignancy, "urgent": self.urgent_risk}[point.risk] >= point.threshold
+        return self.risks[point.risk] >= point.threshold
 
 
 def probabilities(logits: np.ndarray, calibration: Calibration) -> np.ndarray:

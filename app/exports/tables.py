@@ -57,7 +57,7 @@ def _photo(item: Item, bundle: Bundle) -> dict:
         "probabilities": dict(zip(CODES, map(float, prediction.probabilities), strict=True)),
         "prediction_set": list(prediction.prediction_set),
         "prediction_set_coverage": case.calibration.set_coverage,
-        "risks": {"malignancy": prediction.malignancy, "urgent": prediction.urgent_risk},
+        "risks": prediction.risks,
         "malignancy_score": evaluation.score(prediction, case.calibration, bundle),
         "malignancy_score_on_test": on_test and dataclasses.asdict(on_test),
         "operating_points": [
