@@ -89,7 +89,7 @@ def run(data: Data, out: Path, weights: str, *, steps: int, size_px: int, seeds:
     Args:
         data: from `prepare`.
         out: gets a run's folder for each variant and seed, `ablation.csv` and `ablation.md`.
-        weights: what each starts from, see `network.load_starting_weights`.
+        weights: what each starts from, see `starting_weights.load`.
         steps, size_px: of each training.
         seeds: trainings of each variant; all variants get their first before one gets its second.
         minutes: no further training starts that would probably end later than this.

@@ -51,14 +51,7 @@ def run(recipe: Recipe, data: Data, out: Path, steps: int) -> dict:
 def _stage(recipe: Recipe, number: int, data: Data, steps: int) -> dict:
     stage = recipe.stages[number]
     draws = Draws(recipe, number, data)
-    model = network.build(
-        stage.size_px,
-        dropout=recipe.dropout,
-        drop_connect=recipe.drop_connect,
-        batch_norm_momentum=stage.batch_norm_momentum,
-        to_train=True,
-        precision=recipe.precision,
-    )
+    model = fit.build(recipe, stage)
     network.freeze(model, stage.trainable_from)
     trainer = fit.compiled(model, recipe, stage, fit.loss_of(recipe, draws), draws.pixels.shape[1])
     augment = _augmentation_alone(stage, draws.pixels.shape[1])

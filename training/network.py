@@ -1,4 +1,4 @@
-"""EfficientNetB4 with a head for the eight classes; the same layers at every size."""
+"""EfficientNetB4, or the small network it grows from, with a head for the eight classes; the same at every size."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import numpy as np
 
 from model_store.classes import CODES
 from training import batch_norm, lite2
-from training.errors import TrainingError
+from training.configs.recipe import B4, LITE2
 
 HEAD = "logits"
 POOL = "pool"
@@ -17,14 +17,11 @@ POOL = "pool"
 # By how many quarters of a turn each view of an image is turned.
 VIEWS = (0, 2, 1, 3)
 
-# Keras's ImageNet weights come with a second scaling layer behind the normalization (its issue 49930); the network
-# here has none, so its effect goes into the variance.
-_IMAGENET_STDDEV = np.array([0.229, 0.224, 0.225], "float32")
-
 
 def build(
     size_px: int,
     *,
+    kind: str = B4,
     input_px: int | None = None,
     views: int = 1,
     dropout: float = 0.2,
@@ -37,6 +34,7 @@ def build(
 
     Args:
         size_px: side of the square that the network works at, pixels.
+        kind: B4, or LITE2 (see `lite2`), which only a recipe's first stages train.
         input_px: side of the square input, pixels; where it is another, a first step resizes.
         views: so many of `VIEWS` of every image are looked at; feature maps and logits are their means.
         dropout: rate before the head.
@@ -57,20 +55,25 @@ def build(
             images, (size_px, size_px), interpolation="bilinear", data_format="channels_last"
         )
     with _dtype_policy(precision):
-        backbone = keras.applications.EfficientNetB4(
-            include_top=False, weights=None, input_tensor=_views(resized, views)
-        )
-    for layer in backbone.layers:
+        feature_map = _FEATURE_MAPS[kind](_views(resized, views))
+    for layer in keras.Model(images, feature_map).layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = batch_norm_momentum
         if isinstance(layer, keras.layers.Dropout):
-            layer.rate *= drop_connect / 0.2  # 0.2 is what keras.applications builds with
+            layer.rate *= drop_connect / 0.2  # 0.2 is what both build with
     # The head is linear, so that the logits of the mean feature map are the mean of the views' logits.
-    x = keras.layers.GlobalAveragePooling2D(name=POOL)(_mean_of_views(backbone.output, views))
+    x = keras.layers.GlobalAveragePooling2D(name=POOL)(_mean_of_views(feature_map, views))
     x = keras.layers.Dropout(dropout, name="dropout")(x)
     logits = keras.layers.Dense(len(CODES), name=HEAD, dtype="float32")(x)
-    network = keras.Model(images, logits, name="efficientnet_b4")
+    network = keras.Model(images, logits, name=kind)
     return batch_norm.fused(network) if to_train and precision == "float32" else network
+
+
+def _b4(images: keras.KerasTensor) -> keras.KerasTensor:
+    return keras.applications.EfficientNetB4(include_top=False, weights=None, input_tensor=images).output
+
+
+_FEATURE_MAPS = {B4: _b4, LITE2: lite2.backbone}
 
 
 def _views(images: keras.KerasTensor, count: int) -> keras.KerasTensor:
@@ -107,65 +110,6 @@ def _dtype_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def load_starting_weights(network: keras.Model, weights: str) -> None:
-    """Load the weights that training starts from; the head stays random.
-
-    Args:
-        network: from `build`.
-        weights: "imagenet" (Keras downloads them), "random", "lite2" (see `lite2`; an installed package), a path of
-            weights of `keras.applications.EfficientNetB4(include_top=False, weights=None)`, or what brings its head
-            along: the `.npz` file of an earlier run's stage, or a bundle's `model.keras`.
-
-    Raises:
-        TrainingError: they cannot be had, or are those of another network.
-    """
-    try:
-        _load_starting_weights(network, weights)
-    except TrainingError:
-        raise
-    except Exception as error:  # Keras raises whatever comes, also where it cannot download
-        raise TrainingError(f"{weights} are no starting weights of this network, or not to be had: {error}") from error
-
-
-def _load_starting_weights(network: keras.Model, weights: str) -> None:
-    if weights == "random":
-        return
-    if weights == "lite2":
-        load_lite2(network)
-        return
-    if weights.endswith(".npz"):
-        load_weights(network, Path(weights))
-        return
-    by_name = {layer.name: layer for layer in network.layers}
-    for layer in _source(weights, network.input_shape[1]).layers:
-        if isinstance(layer, keras.layers.Normalization):
-            mean, variance = (keras.ops.convert_to_numpy(v) for v in layer.weights[:2])
-            if weights == "imagenet":
-                variance = variance * _IMAGENET_STDDEV
-            set_input_scaling(network, mean, variance)
-        elif layer.weights:
-            by_name[layer.name].set_weights(layer.get_weights())
-
-
-def _source(weights: str, size_px: int) -> keras.Model:
-    """The network that starting weights are taken from, layer by layer."""
-    if weights.endswith(".keras"):
-        return keras.saving.load_model(weights, compile=False)
-    imagenet = weights == "imagenet"
-    source = keras.applications.EfficientNetB4(
-        include_top=False, weights="imagenet" if imagenet else None, input_shape=(size_px, size_px, 3)
-    )
-    if not imagenet:
-        source.load_weights(weights)
-    return source
-
-
-def load_lite2(network: keras.Model, swish_scale: float = lite2.SWISH_SCALE) -> None:
-    """Put the installed Lite2, widened, and its input scaling into a network; see `lite2.carry`."""
-    lite2.carry(lite2.read(), network, swish_scale=swish_scale)
-    set_input_scaling(network, np.full(3, lite2.MEAN), np.full(3, lite2.STDDEV**2))
 
 
 def load_weights(network: keras.Model, file: Path) -> None:

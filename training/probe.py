@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec
-from training import ablation, fit, lite2, metrics, network
+from training import ablation, fit, lite2, metrics, net2net, network, starting_weights
 from training.prepare import Data
 
 _BATCH = 32
@@ -65,7 +65,7 @@ def _starts(weights: list[str]) -> list[str]:
     carried = []
     if find_spec(lite2.PACKAGE):
         carried = [f"lite2, Swish x{scale:g}" for scale in _SWISH_SCALES]
-        carried.append(f"lite2, Swish x{lite2.SWISH_SCALE:g}, own statistics")
+        carried.append(f"lite2, Swish x{net2net.RELU_SCALE:g}, own statistics")
     return ["random", *carried, *weights]
 
 
@@ -73,18 +73,18 @@ def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -
     keras.utils.set_random_seed(0)
     model = network.build(size_px)
     if start.startswith("lite2"):
-        network.load_lite2(model, float(start.split("Swish x")[1].split(",")[0]))
+        starting_weights.load_lite2(model, float(start.split("Swish x")[1].split(",")[0]))
     else:
-        network.load_starting_weights(model, start)
+        starting_weights.load(model, start)
     if start == "random" or (start.startswith("lite2") and not start.endswith("own statistics")):
         batches = train[: _STATISTICS_BATCHES * _BATCH]
-        lite2.estimate_batch_norm(model, np.array_split(batches, -(-len(batches) // _BATCH)))
+        net2net.estimate_batch_norm(model, np.array_split(batches, -(-len(batches) // _BATCH)))
     pool = keras.Model(model.input, model.get_layer(network.POOL).output)
     return tuple(keras.ops.convert_to_numpy(pool.predict(part, _BATCH, verbose=0)) for part in (train, held_out))
 
 
 def _fine_tuned(data: Data, out: Path, start: str, size_px: int, steps: int) -> float:
-    weights = "lite2" if start == f"lite2, Swish x{lite2.SWISH_SCALE:g}" else start
+    weights = "lite2" if start == f"lite2, Swish x{net2net.RELU_SCALE:g}" else start
     if not steps or weights.startswith("lite2,"):
         return float("nan")
     folder = out / "fine_tuned" / Path(weights).name

@@ -125,7 +125,7 @@ def check_start(weights: str, table: pd.DataFrame) -> list[str]:
     """Refuse starting weights that learnt from images which do not train here: they may test here.
 
     Args:
-        weights: see `network.load_starting_weights`; only those of an earlier run or of a bundle know our images.
+        weights: see `starting_weights.load`; only those of an earlier run or of a bundle know our images.
         table: with its `split`.
 
     Returns:

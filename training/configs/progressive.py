@@ -10,7 +10,7 @@ import dataclasses
 
 from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
 
-_MILD = Augmentation(
+MILD = Augmentation(
     flips=True,
     rotation=180,
     zoom=1.25,
@@ -23,7 +23,7 @@ _MILD = Augmentation(
     blur=0.8,
 )
 # Phone photos vary more in light and framing than dermoscopy does.
-_WIDE = Augmentation(
+WIDE = Augmentation(
     flips=True,
     rotation=180,
     zoom=1.35,
@@ -35,7 +35,7 @@ _WIDE = Augmentation(
     tint=1.12,
     blur=1.0,
 )
-_MIXED = dataclasses.replace(_WIDE, mixup=0.4)
+MIXED = dataclasses.replace(WIDE, mixup=0.4)
 
 RECIPE = Recipe(
     stages=(
@@ -49,11 +49,11 @@ RECIPE = Recipe(
             peak=8e-4,
             warmup=100,
             thumbnails=True,
-            augmentation=_MILD,
+            augmentation=MILD,
             phone_share=0.06,
         ),
-        Stage("low", 128, epochs=3, batch_size=32, peak=7e-4, warmup=60, augmentation=_MILD, phone_share=0.06),
-        Stage("middle", 160, epochs=3, batch_size=32, peak=6e-4, warmup=60, augmentation=_WIDE, phone_share=0.12),
+        Stage("low", 128, epochs=3, batch_size=32, peak=7e-4, warmup=60, augmentation=MILD, phone_share=0.06),
+        Stage("middle", 160, epochs=3, batch_size=32, peak=6e-4, warmup=60, augmentation=WIDE, phone_share=0.12),
         # The lower half of the network has learned what it can: frozen, it makes a step a third cheaper.
         Stage(
             "high",
@@ -64,7 +64,7 @@ RECIPE = Recipe(
             peak=3e-4,
             warmup=60,
             trainable_from="block3a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
         # After two epochs the loss was still falling. Smaller images than are asked about later let more of them
@@ -78,7 +78,7 @@ RECIPE = Recipe(
             peak=5e-4,
             warmup=100,
             trainable_from="block3a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
         Stage(
@@ -89,7 +89,7 @@ RECIPE = Recipe(
             peak=2e-4,
             warmup=40,
             trainable_from="block4a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
         # The loss on validation fell with every further pass, so two more cycles; each ends where its rate does, so
@@ -102,7 +102,7 @@ RECIPE = Recipe(
             peak=4e-4,
             warmup=60,
             trainable_from="block3a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
         Stage(
@@ -113,7 +113,7 @@ RECIPE = Recipe(
             peak=3e-4,
             warmup=60,
             trainable_from="block3a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
         Stage(
@@ -124,7 +124,7 @@ RECIPE = Recipe(
             peak=5e-4,
             warmup=100,
             trainable_from="block3a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
         Stage(
@@ -135,7 +135,7 @@ RECIPE = Recipe(
             peak=2e-4,
             warmup=40,
             trainable_from="block4a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
         # By now the loss on training images fell faster than the one on validation images: mixed images cannot be
@@ -148,7 +148,7 @@ RECIPE = Recipe(
             peak=5e-4,
             warmup=100,
             trainable_from="block3a",
-            augmentation=_MIXED,
+            augmentation=MIXED,
             phone_share=0.12,
             starts_from=("fine", "finer", "finest", "onward", "final"),
         ),
@@ -160,7 +160,7 @@ RECIPE = Recipe(
             peak=2e-4,
             warmup=40,
             trainable_from="block3a",
-            augmentation=_WIDE,
+            augmentation=WIDE,
             phone_share=0.12,
         ),
     ),

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from model_store.preprocessing import InputSpec
 
+# The networks, by the names that `training.network` builds them with.
+B4, LITE2 = "efficientnet_b4", "efficientnet_lite2"
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -86,6 +89,9 @@ class Stage:
             tell that they are none of the diagnoses of which there are no thumbnails; so they are only told from each
             other: the logarithm of their own class shares takes the place of that of the other draws in the loss.
         starts_from: names of earlier stages, whose mean weights it starts from; empty: from where the last one ended.
+        network: what it trains, B4, or first the smaller LITE2 (`--weights lite2`), from
+            which the next stage's B4 is grown (`net2net`).
+        to_swish: turn Lite2's activations from ReLU6 to the Swish of B4 over the first half of the stage.
     """
 
     name: str
@@ -102,10 +108,14 @@ class Stage:
     phone_share: float = 0.0
     thumbnail_share: float = 0.0
     starts_from: tuple[str, ...] = ()
+    network: str = B4
+    to_swish: bool = False
 
     def __post_init__(self) -> None:
         if self.thumbnails and self.thumbnail_share:
             raise ValueError(f"stage {self.name!r} has thumbnails among its images already: no share of their own")
+        if self.to_swish and self.network != LITE2:
+            raise ValueError(f"stage {self.name!r} trains {self.network}, which has Swish already")
 
 
 @dataclass(frozen=True)
@@ -166,6 +176,16 @@ class Recipe:
                 raise ValueError(f"stage {stage.name!r} starts from {sorted(unknown)}, no earlier stages")
         if unknown := set(self.average) - set(names):
             raise ValueError(f"the run ends with the mean of {sorted(unknown)}, no stages of it")
+        self._check_networks()
+
+    def _check_networks(self) -> None:
+        trained = {stage.name: stage.network for stage in self.stages}
+        for names in (self.average, *(stage.starts_from for stage in self.stages)):
+            if len({trained[name] for name in names}) > 1:
+                raise ValueError(f"weights of different networks have no mean: {names}")
+        first_b4 = list(trained.values()).index(B4) if B4 in trained.values() else len(trained)
+        if set(list(trained.values())[first_b4:]) != {B4} or any(trained[name] != B4 for name in self.average):
+            raise ValueError(f"a run ends with {B4}, and nothing smaller comes after it")
 
     @property
     def balances(self) -> bool:

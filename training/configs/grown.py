@@ -1,0 +1,75 @@
+"""B4 grown from a small network that was trained first: EfficientNet-Lite2 at 84 to 192 px, then B4 at 192 and 224 px.
+
+Expected: not yet known.
+Cost:     not yet known.
+Command:  python -m training reproduce --config grown --data DIR --weights lite2
+"""
+
+from training.configs.progressive import MILD, MIXED, WIDE
+from training.configs.recipe import LITE2, Optimizer, Recipe, Stage
+
+_SMALL = {"network": LITE2, "batch_size": 32}
+_GROWN = {"size_px": 224, "batch_size": 32, "trainable_from": "block3a", "phone_share": 0.12, "warmup": 60}
+
+RECIPE = Recipe(
+    stages=(
+        # All labelled images there are, the rare classes above all; and Lite2's activations become those of B4.
+        Stage(
+            "thumbnails",
+            84,
+            epochs=3,
+            peak=1e-3,
+            warmup=100,
+            thumbnails=True,
+            augmentation=MILD,
+            phone_share=0.06,
+            to_swish=True,
+            **_SMALL,
+        ),
+        Stage("low", 128, epochs=3, peak=8e-4, warmup=60, augmentation=MILD, phone_share=0.12, **_SMALL),
+        Stage(
+            "middle",
+            160,
+            epochs=3,
+            peak=7e-4,
+            warmup=60,
+            trainable_from="block2a",
+            augmentation=WIDE,
+            phone_share=0.12,
+            **_SMALL,
+        ),
+        Stage(
+            "high",
+            192,
+            epochs=2,
+            peak=5e-4,
+            warmup=60,
+            trainable_from="block3a",
+            augmentation=WIDE,
+            phone_share=0.12,
+            **_SMALL,
+        ),
+        # From here on B4. It begins with what Lite2 knows; the new blocks and gates learn in the first pass.
+        Stage(
+            "grown",
+            192,
+            epochs=1,
+            batch_size=32,
+            peak=3e-4,
+            warmup=100,
+            trainable_from="block3a",
+            augmentation=WIDE,
+            phone_share=0.12,
+        ),
+        Stage("fine", epochs=1, peak=3e-4, augmentation=WIDE, **_GROWN),
+        Stage("mixed", epochs=2, peak=4e-4, augmentation=MIXED, **_GROWN),
+        Stage("finer", epochs=1, peak=2e-4, augmentation=WIDE, **_GROWN),
+    ),
+    network_px=224,
+    views=2,
+    optimizer=Optimizer(weight_decay=1e-3, clip=1.0),
+    class_power=0.5,
+    logit_adjustment=True,
+    drop_connect=0.1,
+    validation_images=512,
+)
