@@ -31,8 +31,8 @@ STUDIES = {
 }
 _NAMED_WEIGHTS = ("imagenet", "lite2", "random")
 _WEIGHTS = (
-    "imagenet (default), lite2, random (default of smoke), a weights file, an earlier RUN/STAGE.weights.npz, or a "
-    "bundle's model.keras"
+    "imagenet (default), lite2 (what grown needs), random (default of smoke), a weights file, an earlier "
+    "RUN/STAGE.weights.npz, or a bundle's model.keras"
 )
 
 

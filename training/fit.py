@@ -200,8 +200,7 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
     keras.utils.set_random_seed(recipe.seed + number)
     model = build(recipe, stage)
     if number:
-        names = stage.starts_from or (recipe.stages[number - 1].name,)
-        _continue(model, recipe, names, folder)
+        _continue(model, recipe, number, folder)
     else:
         starting_weights.load(model, weights)
     if not number and weights == "lite2" and stage.network == B4:
@@ -226,11 +225,13 @@ def build(recipe: Recipe, stage: Stage) -> keras.Model:
     )
 
 
-def _continue(model: keras.Model, recipe: Recipe, names: tuple[str, ...], folder: Path) -> None:
-    """Let a network begin with the mean of what earlier stages ended with, grown where they trained the small one."""
-    values = network.mean([weights_file(folder, name) for name in names])
-    before = next(stage for stage in recipe.stages if stage.name == names[0])
-    if before.network == model.name:
+def _continue(model: keras.Model, recipe: Recipe, number: int, folder: Path) -> None:
+    """Let a stage's network begin with what earlier ones ended with, grown where those trained the small one."""
+    stage, before = recipe.stages[number], recipe.stages[number - 1]
+    if stage.starts_from:
+        before = next(stage for stage in recipe.stages if stage.name == recipe.stages[number].starts_from[0])
+    values = network.mean([weights_file(folder, name) for name in stage.starts_from or (before.name,)])
+    if before.network == stage.network:
         network.set_variables(model, values)
         return
     small = build(recipe, before)

