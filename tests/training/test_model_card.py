@@ -34,6 +34,16 @@ def test_each_stage_stands_with_the_commits_that_trained_it(shipped, metadata, c
     assert told[1].endswith("| not recorded |")
 
 
+def test_each_stage_stands_with_its_network_and_what_grew_is_told(shipped, metadata, card_of):
+    first, second = metadata["recipe"]["stages"][:2]
+    assert "Net2Net" not in card_of(shipped.report)
+    first["network"] = "efficientnet_lite2"
+    card = card_of(shipped.report)
+    assert f"| {first['name']} | EfficientNet-Lite2 | {first['size_px']} px |" in card
+    assert f"| {second['name']} | EfficientNetB4 | {second['size_px']} px |" in card
+    assert "EfficientNetB4 was grown from it by Net2Net" in card
+
+
 def test_the_backend_stands_with_its_version_where_that_was_noted(shipped, metadata, card_of):
     assert "on tensorflow at commit" in card_of(shipped.report)
     metadata["versions"]["backend_version"] = "2.21.0"

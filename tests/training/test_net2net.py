@@ -6,7 +6,6 @@ import pytest
 
 from training import lite2, net2net, network
 
-
 # Least and largest gamma, beta, mean and variance.
 _OF_BATCH_NORM = ((0.5, 1.5), (-0.5, 0.5), (-0.1, 0.1), (0.5, 1.5))
 
