@@ -100,7 +100,8 @@ def _source_unsaid(figures: dict | None) -> list[str]:
     return [
         "The same where the sender does not say what took the photo, so that the bundle has to tell. Of the malignant "
         f"ones {with_interval(figures['soon_sensitivity'])} reach the threshold of the advice, of the others "
-        f"{with_interval(figures['soon_specificity'])} stay below.",
+        f"{with_interval(figures['soon_specificity'])} stay below: where the bundle is not sure of the source, by the "
+        "thresholds of both.",
         _key_figures("figure, source not said", figures),
     ]
 

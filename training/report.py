@@ -205,34 +205,41 @@ def _tested(recipe: Recipe, data: Data, folder: Path, source: str, fitted: Calib
 
 def _figures(tested: Tested, probes: Probes, calibrations: dict[str, Calibration]) -> dict:
     stated, rows = tested.stated, tested.rows
-    told = np.array(probes.sources(tested.answers.features))
+    evidence = probes.evidence(tested.answers.logits, tested.answers.features)
+    told = np.array([of_one.source for of_one in evidence])
+    sure = np.array([of_one.source_is_sure for of_one in evidence], bool)
     return {
         **evaluate.figures(tested.answers.logits, rows, tested.fitted),
         **_six_classes(tested, stated),
         "subgroups": subgroups.figures(stated, rows, tested.soon),
         "gate": _gate(tested, probes, calibrations),
         "source_told_right": evaluate.share(told == tested.source, rows.patient.to_numpy()),
-        "source_unsaid": unsaid(tested, told, calibrations),
+        "source_unsaid": unsaid(tested, told, sure, calibrations),
     }
 
 
-def unsaid(tested: Tested, told: np.ndarray, calibrations: dict[str, Calibration]) -> dict:
+def unsaid(tested: Tested, told: np.ndarray, sure: np.ndarray, calibrations: dict[str, Calibration]) -> dict:
     """The main figures where the sender does not say what took the photo: by the calibration of the source `told`.
+
+    A photo whose source is not sure reaches the operating point "soon" where it does by either calibration: the site
+    gives it the more pressing advice (docs/decisions/0009).
 
     Args:
         tested: N test images of one source.
         told: shape (N,), the source that the bundle's probe tells of each.
+        sure: shape (N,), bool, whether it is sure of that.
         calibrations: for each source.
 
     Returns:
         As `evaluate.main_figures`; of phone photos "six_classes" too.
     """
     stated, in_set = np.empty((len(told), len(CODES))), np.empty((len(told), len(CODES)), bool)
-    soon = np.empty(len(told), bool)
+    soon = np.zeros(len(told), bool)
     for source, fitted in calibrations.items():
         its = told == source
-        stated[its] = probabilities(tested.answers.logits[its], fitted)
-        soon[its], in_set[its] = evaluate.reaches_soon(stated[its], fitted), evaluate.in_sets(stated[its], fitted)
+        by_this = probabilities(tested.answers.logits, fitted)
+        stated[its], in_set[its] = by_this[its], evaluate.in_sets(by_this[its], fitted)
+        soon |= evaluate.reaches_soon(by_this, fitted) & (its | ~sure)
     return {**evaluate.main_figures(stated, tested.rows, soon, in_set), **_six_classes(tested, stated)}
 
 
