@@ -2,14 +2,14 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 
-from flask import Response, abort, current_app, redirect, render_template, request, url_for
+from flask import Response, current_app, redirect, render_template, request, url_for
 from flask_wtf.csrf import generate_csrf
 
 from app import (
     archives,
+    case_forms,
     case_rows,
     cases,
     i18n,
@@ -23,25 +23,14 @@ from app import (
 from app.case_rows import ANSWERS, FILTERS, ORDERS, UNJUDGED, CaseRow, Choice, Item
 from app.exports import fhir, pdf, tables
 from app.inference import ClientGone
-from app.uploads import FORM_S, MissingPhoto, read_one_sealed, read_sealed
-from model_store.errors import ModelStoreError, PhotoError
+from app.uploads import FORM_S, MissingPhoto
+from model_store.errors import ModelStoreError
 from model_store.images import LIMIT_PX
 from model_store.prediction import SOURCES
 
 blueprint = i18n.blueprint("clinician", __name__, "/clinician")
 
-LIMIT = 50  # photos of a series that the browser sends one by one
-MOST_FAILED = 1000  # files without an answer that a form brings back; an archive lists up to 500
 PLAIN_LIMIT = 20  # photos in one form: their answers come back in one form too, which has to stay below its limit
-MOST_NUMBER = 999  # of a row, or of files without an answer
-UNPACKED_FACTOR = 5  # how much larger the content of all archives of a form may be than an upload
-
-
-class OwnFirst(ModelStoreError):
-    """What was asked for shows the model's answers, while their reader has to give a diagnosis of some photos first."""
-
-    def __init__(self) -> None:
-        super().__init__("own_first")
 
 
 @dataclass(frozen=True)
@@ -93,9 +82,9 @@ def results() -> str:
         MissingPhoto: there is none.
         ClientGone: nobody waits for the page any more.
     """
-    limits.count_photos(min(_listed(), PLAIN_LIMIT))
+    limits.count_photos(min(case_forms.listed_photos(), PLAIN_LIMIT))
     items, failures, until = [], [], time.monotonic() + FORM_S
-    for name, content in _files():
+    for name, content in case_forms.photos():
         if len(items) + len(failures) >= PLAIN_LIMIT:
             failures.append((name, "too_many_photos"))
             continue
@@ -105,7 +94,7 @@ def results() -> str:
         try:
             if isinstance(content, ModelStoreError):
                 raise content
-            items.append(Item(len(items) + 1, *cases.look(content, name, _said_source())))
+            items.append(Item(len(items) + 1, *cases.look(content, name, case_forms.said_source())))
         except ClientGone:
             raise
         except ModelStoreError as error:
@@ -126,7 +115,7 @@ def table() -> str:
     Raises:
         AnswerExpired: an answer is too old.
     """
-    return _series(_items(), _failed(), "own_first" in request.form)
+    return _series(case_forms.all_items(), case_forms.failed(), "own_first" in request.form)
 
 
 @blueprint.get("/table")
@@ -151,8 +140,8 @@ def photo() -> str:
     file = request.files.get("photo")
     if not file or not file.filename:
         raise MissingPhoto()
-    case, detail = cases.look(file.stream.getvalue(), file.filename, _said_source())
-    return _row(Item(_number(), case, detail))
+    case, detail = cases.look(file.stream.getvalue(), file.filename, case_forms.said_source())
+    return _row(Item(case_forms.number(), case, detail))
 
 
 @blueprint.post("/row")
@@ -163,7 +152,7 @@ def row() -> str:
     own = request.form.get("own", "")
     sealed = request.form.get("detail", "")
     detail = cases.unseal_detail(sealed, case) if sealed else None  # a long series leaves its pictures behind
-    return _row(Item(_number(), case, detail, own if own in ANSWERS else ""))
+    return _row(Item(case_forms.number(), case, detail, own if own in ANSWERS else ""))
 
 
 @blueprint.post("/summary")
@@ -174,7 +163,7 @@ def summary() -> str:
     if any(len(row) != 3 or not {*row} <= {*ANSWERS, UNJUDGED, "-"} for row in told):
         told = []
     rows = [tuple("" if code == "-" else code for code in row) for row in told]
-    return render_template("clinician/_summary.html", summary=case_rows.summary(rows, _number("failures")))
+    return render_template("clinician/_summary.html", summary=case_rows.summary(rows, case_forms.number("failures")))
 
 
 @blueprint.post("/open")
@@ -186,7 +175,7 @@ def opened() -> str:
         AnswerExpired: the answer is too old.
         OwnFirst: the photo waits for its reader's diagnosis.
     """
-    return render_template("clinician/photo.html", page=opened_photo.page(_opened_item(), request.form))
+    return render_template("clinician/photo.html", page=opened_photo.page(case_forms.opened_item(), request.form))
 
 
 @blueprint.post("/person")
@@ -201,7 +190,7 @@ def person() -> str:
         AnswerExpired: an answer is too old.
         OwnFirst: some photos wait for their reader's diagnosis.
     """
-    marked, taken = [item for item in _shown_items() if item.marked], _said_source("taken")
+    marked, taken = [item for item in case_forms.shown_items() if item.marked], case_forms.said_source("taken")
     if taken:
         marked = [dataclasses.replace(item, case=item.case.judged_as(taken)) for item in marked]
     return render_template("clinician/person.html", page=person_lesions.page(marked))
@@ -222,11 +211,11 @@ def export(kind: str) -> Response:
         AnswerExpired: an answer is too old.
         OwnFirst: some photos wait for their reader's diagnosis.
     """
-    items, bundle = _shown_items(), current_app.extensions["classifier"].bundle
+    items, bundle = case_forms.shown_items(), current_app.extensions["classifier"].bundle
     if kind == "csv":
         return _download(tables.isic_csv(items), "text/csv; charset=utf-8", "skin-check.csv")
     if kind == "json":
-        failures = [(failure.name, failure.code) for failure in _told(_failed())]
+        failures = [(failure.name, failure.code) for failure in _told(case_forms.failed())]
         return _download(tables.json_text(items, failures, bundle), "application/json", "skin-check.json")
     return _download(fhir.fhir_text(items, bundle), fhir.MEDIA_TYPE, "skin-check.fhir.json")
 
@@ -236,8 +225,8 @@ def export(kind: str) -> Response:
 @limits.weighs(10)
 def summary_pdf() -> Response:
     """The series as a list to print; raises as `export`."""
-    failures = [(failure.name, failure.text) for failure in _told(_failed())]
-    return _download(pdf.summary_pdf(_shown_items(), failures), "application/pdf", "skin-check.pdf")
+    failures = [(failure.name, failure.text) for failure in _told(case_forms.failed())]
+    return _download(pdf.summary_pdf(case_forms.shown_items(), failures), "application/pdf", "skin-check.pdf")
 
 
 @blueprint.post("/lesion.pdf")
@@ -245,97 +234,7 @@ def summary_pdf() -> Response:
 @limits.weighs(5)
 def lesion_pdf() -> Response:
     """One opened photo as a page to print; raises as `opened`."""
-    return _download(pdf.lesion_pdf(_opened_item()), "application/pdf", "skin-check-lesion.pdf")
-
-
-def _listed() -> int:
-    """How many photos the form holds, those that its archives list among them, before any is unpacked."""
-    contents = [file.stream.getvalue() for file in request.files.getlist("photo") if file.filename]
-    return sum(archives.listed(data) if archives.is_archive(data) else 1 for data in contents)
-
-
-def _files() -> Iterator[tuple[str, bytes | ModelStoreError]]:
-    """Name and content of each photo in the form, those inside archives among them; or what is wrong with it.
-
-    All archives share one budget; one that passes it is told once, and not read on.
-    """
-    budget = _budget()
-    for file in request.files.getlist("photo"):
-        if not file.filename:
-            continue
-        data = file.stream.getvalue()
-        if not archives.is_archive(data):
-            yield file.filename, data
-            continue
-        try:
-            yield from archives.photos(data, budget)
-        except PhotoError as error:
-            yield file.filename, error
-
-
-def _budget() -> archives.Budget:
-    return archives.Budget(
-        UNPACKED_FACTOR * current_app.config["MAX_CONTENT_LENGTH"], current_app.extensions["config"].max_upload_mb
-    )
-
-
-def _shown_items() -> list[Item]:
-    """The cases of a form, for a page or a file that shows what the model says of all of them."""
-    items = _items()
-    _demand_own(items)
-    return items
-
-
-def _demand_own(items: list[Item]) -> None:
-    if "own_first" in request.form and not all(item.own for item in items):
-        raise OwnFirst()
-
-
-def _items() -> list[Item]:
-    """The cases of a form, in the order of their rows.
-
-    What stands beside them is aligned by position: each list has a value for every case, or is missing. With another
-    length a diagnosis, a picture or a number would go to another photo, so the form is refused.
-    """
-    form = request.form
-    sealed = read_sealed(request, "case")
-    details = _pictures(len(sealed)) if "pictures" in request.files else read_sealed(request, "detail")
-    owns, numbers = form.getlist("own"), _numbers("number")
-    if any(len(beside) not in (0, len(sealed)) for beside in (details, owns, form.getlist("number"), numbers)):
-        abort(400)
-    marked = _numbers("marked")
-    items = []
-    for index, text in enumerate(sealed[:LIMIT]):
-        case = cases.unseal(text)
-        detail = cases.unseal_detail(details[index], case) if details and details[index] else None
-        own = owns[index] if owns and owns[index] in ANSWERS else ""
-        number = numbers[index] if numbers else index + 1
-        items.append(Item(number, case, detail, own, number in marked))
-    return items
-
-
-def _opened_item() -> Item:
-    """The one photo of a form, with its pictures."""
-    case, own = cases.unseal(read_one_sealed(request, "case")), request.form.get("own", "")
-    detail = cases.unseal_detail(read_one_sealed(request, "detail"), case)
-    item = Item(_number(), case, detail, own if own in ANSWERS else "")
-    _demand_own([item])
-    return item
-
-
-def _pictures(cases: int) -> list[str]:
-    """The details of a form's cases, one a line: a script sends them as a file, since a form's fields have a limit.
-
-    Of a file with more lines than cases, the rest is one line more: as many lines as bytes take nine times its memory.
-    """
-    text = request.files["pictures"].stream.getvalue().decode("ascii", "replace")
-    return text.split("\n", cases) if text else []
-
-
-def _failed() -> list[tuple[str, str]]:
-    """Name and code of each file without an answer, as the form brought them back: a line `code name` each."""
-    pairs = [line.rstrip("\r").partition(" ") for line in read_one_sealed(request, "failed").split("\n")[:MOST_FAILED]]
-    return [(name, code) for code, _, name in pairs]
+    return _download(pdf.lesion_pdf(case_forms.opened_item()), "application/pdf", "skin-check-lesion.pdf")
 
 
 def _told(failures: list[tuple[str, str]]) -> list[Failure]:
@@ -344,20 +243,6 @@ def _told(failures: list[tuple[str, str]]) -> list[Failure]:
         for name, code in failures
         if code in problems.PROBLEMS
     ]
-
-
-def _said_source(field: str = "source") -> str:
-    said = request.form.get(field, "")
-    return said if said in SOURCES else ""
-
-
-def _number(field: str = "number") -> int:
-    return next(iter(_numbers(field)), 0)
-
-
-def _numbers(field: str) -> list[int]:
-    """The whole numbers of a form's field, brought into what a table can have; what is none is left out."""
-    return [min(max(number, 0), MOST_NUMBER) for number in request.form.getlist(field, type=int)]
 
 
 def _row(item: Item) -> str:
@@ -379,13 +264,13 @@ def _series(items: list[Item], failures: list[tuple[str, str]], own_first: bool)
     told = _told(failures)
     ordered = case_rows.in_order(rows, order)
     page = SeriesPage(
-        limit=LIMIT,
+        limit=case_forms.LIMIT,
         plain_limit=PLAIN_LIMIT,
         limit_mb=current_app.extensions["config"].max_upload_mb,
-        archives=_budget(),
+        archives=case_forms.archive_budget(),
         archive_ratio=archives.MAX_RATIO,
         smallest_px=LIMIT_PX,
-        sources=tuple(Choice(code, str(wording.SOURCES[code]), code == _said_source()) for code in SOURCES),
+        sources=tuple(Choice(code, str(wording.SOURCES[code]), code == case_forms.said_source()) for code in SOURCES),
         rows=ordered,
         details=cases.for_one_form(row.sealed.detail for row in ordered),
         failures=tuple(told),

@@ -16,7 +16,17 @@ from pypdf import PdfReader
 from werkzeug.datastructures import FileStorage, MultiDict
 from werkzeug.test import encode_multipart
 
-from app import archives, cases, clinician, inference, opened_photo, person_lesions, points_at_prevalence, wording
+from app import (
+    archives,
+    case_forms,
+    cases,
+    clinician,
+    inference,
+    opened_photo,
+    person_lesions,
+    points_at_prevalence,
+    wording,
+)
 from app.advice import Level
 from app.case_rows import Item
 from app.exports import pdf, tables
@@ -185,7 +195,7 @@ def test_an_archive_is_opened_and_what_is_wrong_in_it_is_listed(make_client, pho
 
 
 def test_all_archives_of_a_form_share_one_budget_and_each_that_passes_it_is_told_once(make_client, photos, monkeypatch):
-    monkeypatch.setattr(clinician, "UNPACKED_FACTOR", 1)
+    monkeypatch.setattr(case_forms, "UNPACKED_FACTOR", 1)
     client, buffer = make_client(max_upload_mb=1), io.BytesIO()
     share = client.application.config["MAX_CONTENT_LENGTH"] // 4
     content = (np.random.default_rng(0).bytes(30_000) * 100)[:share]  # packed it takes little more than 30 kB
@@ -355,13 +365,13 @@ def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photo
     many = [(name, value) for name, value in carried if name in ("case", "number")] * 25
     pictures = "\n".join([details[0], "", *24 * details])
     form = MultiDict([("csrf_token", token(client)), *many, *[("own", "NV"), ("marked", "1")] * 50])
-    form.add("failed", "\r\n".join(["damaged_image x.jpg"] * clinician.MOST_FAILED))
+    form.add("failed", "\r\n".join(["damaged_image x.jpg"] * case_forms.MOST_FAILED))
     form.add("pictures", FileStorage(io.BytesIO(pictures.encode()), "pictures"))
     boundary, body = encode_multipart(form)
     page = client.post("/kk/clinician/table", data=body, content_type=f"multipart/form-data; boundary={boundary}")
     assert page.status_code == 200
     assert page.text.count('<img src="data:image/jpeg') == 49
-    assert page.text.count("<strong>x.jpg</strong>") == clinician.MOST_FAILED
+    assert page.text.count("<strong>x.jpg</strong>") == case_forms.MOST_FAILED
     form.setlist("pictures", [FileStorage(io.BytesIO(b"\xff" + 49 * b"\n"), "pictures")])
     boundary, body = encode_multipart(form)
     answer = client.post("/kk/clinician/table", data=body, content_type=f"multipart/form-data; boundary={boundary}")
@@ -371,7 +381,7 @@ def test_the_pictures_of_a_long_series_come_along_in_one_file(make_client, photo
 def test_a_file_of_many_lines_takes_no_more_memory_than_its_bytes(app):
     """As many parts as it has bytes, of twelve such forms, took 650 MB."""
     with app.test_request_context(method="POST", data={"pictures": (io.BytesIO(b"\n" * 100_000), "pictures")}):
-        assert len(clinician._pictures(50)) == 51  # one more than cases, so that the form is refused
+        assert len(case_forms._pictures(50)) == 51  # one more than cases, so that the form is refused
 
 
 def test_no_file_without_an_answer_is_dropped_however_many_an_archive_holds(make_client):

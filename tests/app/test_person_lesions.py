@@ -9,7 +9,7 @@ from PIL import Image
 from werkzeug.datastructures import MultiDict
 from werkzeug.test import encode_multipart
 
-from app import cases, clinician, person_lesions, wording
+from app import case_forms, cases, person_lesions, wording
 from app.advice import Level
 from app.case_rows import Item
 from model_store.classifier import Classifier
@@ -134,7 +134,7 @@ def test_a_person_s_page_keeps_all_pictures_in_another_language(tiny_client, pho
     monkeypatch.setattr(cases, "MOST_DETAILS", 0)  # what one body of fields holds; the page sends its fields in parts
     fifty = [
         pair
-        for number in range(1, clinician.LIMIT + 1)
+        for number in range(1, case_forms.LIMIT + 1)
         for pair in [
             ("number", str(number)), ("marked", str(number)),
             *[(name, value) for index in [number % len(names)]
@@ -147,7 +147,7 @@ def test_a_person_s_page_keeps_all_pictures_in_another_language(tiny_client, pho
         answer = client.post(
             f"/{language}/clinician/person", data=body, content_type=f"multipart/form-data; boundary={boundary}"
         )
-        assert answer.text.count("<img ") == clinician.LIMIT
+        assert answer.text.count("<img ") == case_forms.LIMIT
         form = re.search(r'<form id="lesions".*?</form>', answer.text, re.DOTALL).group()
         assert 'enctype="multipart/form-data"' in form
         sent = MultiDict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
