@@ -57,8 +57,9 @@ def refuse_wrong(options: argparse.Namespace) -> None:
     for weights in [given] if isinstance(given, str) else given:
         if weights not in _NAMED_WEIGHTS and not Path(weights).is_file():
             raise TrainingError(f"--weights: there is no file {weights}")
-    if (model := getattr(options, "model", None)) and not model.is_file():
-        raise TrainingError(f"--model: there is no file {model}")
+    for name in ("model", "teacher"):
+        if (file := getattr(options, name, None)) and not Path(file).is_file():
+            raise TrainingError(f"--{name}: there is no file {file}")
     if document := getattr(options, "readme", None):
         readme.check(document, options.step)
     if "version" in options and not bundle.is_name_and_version(options.name, options.version):
@@ -91,6 +92,9 @@ def _parser(description: str) -> argparse.ArgumentParser:
 
     for name in ("train", "reproduce"):
         step[name].add_argument("--weights", help=_WEIGHTS)
+        step[name].add_argument(
+            "--teacher", help="a finished network, for recipes that learn from one: a bundle's model.keras"
+        )
         step[name].add_argument(
             "--devices", type=_count, default=1, help="share each batch out among so many (JAX only)"
         )

@@ -70,7 +70,15 @@ def _train(options: argparse.Namespace, recipe: Recipe, data: Data) -> int:
     if options.devices > 1:
         fit.use_devices(options.devices)
     try:
-        fit.run(recipe, data, options.folder, weights, tensorboard=options.tensorboard, until=options.until)
+        fit.run(
+            recipe,
+            data,
+            options.folder,
+            weights,
+            teacher=options.teacher,
+            tensorboard=options.tensorboard,
+            until=options.until,
+        )
     except fit.OutOfTime:
         print(f"the time is up; the checkpoint lies in {options.folder}: the same command goes on from it")
         return 0

@@ -38,6 +38,7 @@ from training import (
     starting_weights,
 )
 from training.configs.recipe import B4, Recipe, Stage
+from training.distillation import TaughtDraws
 from training.draws import Draws, validation_rows
 from training.errors import TrainingError
 from training.prepare import Data
@@ -61,6 +62,7 @@ def run(
     folder: Path,
     weights: str,
     *,
+    teacher: str | None = None,
     tensorboard: bool = False,
     until: float = math.inf,
 ) -> Path:
@@ -73,6 +75,7 @@ def run(
         data: from `prepare`.
         folder: the run's folder, made when missing.
         weights: see `starting_weights.load`.
+        teacher: the same, of a finished network that stages with a `teacher_share` learn from.
         tensorboard: also write each epoch's figures where TensorBoard reads them: `tensorboard/STAGE/`.
         until: by `time.monotonic()`; the first step that ends later is the last.
 
@@ -82,19 +85,23 @@ def run(
     Raises:
         OutOfTime: `until` came before the end.
         NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
-        OtherSplit: the folder, or the starting weights, began with other images, labels or another split.
-        OtherRecipe: the folder belongs to a run of another recipe.
-        TrainingError: the starting weights cannot be had, or fit another network; or a batch cannot be shared out
-            evenly among the devices.
+        OtherSplit: the folder, the starting weights or the teacher began with other images, labels or another split.
+        OtherRecipe: the folder belongs to a run of another recipe, or with another teacher.
+        TrainingError: the starting weights or the teacher cannot be had, or fit another network; or a batch cannot be
+            shared out evenly among the devices.
     """
+    if teacher is None and any(stage.teacher_share for stage in recipe.stages):
+        raise TrainingError("this recipe has stages that learn from a teacher: name one")
     learnt_before = record.check_start(weights, data.table)
+    if teacher is not None:
+        learnt_before += record.check_start(teacher, data.table)
     folder.mkdir(parents=True, exist_ok=True)
-    record.start(recipe, weights, folder)
+    record.start(recipe, weights, folder, teacher)
     record.data(data.table, folder, learnt_before)
     for number, stage in enumerate(recipe.stages):
         if not weights_file(folder, stage.name).exists():
             record.stage(stage.name, folder)
-            _run_stage(recipe, number, data, folder, weights, tensorboard, until)
+            _run_stage(recipe, number, data, folder, weights, teacher, tensorboard, until)
     last = final_weights(recipe, folder)
     if recipe.average:  # each time: a stage may have been trained again since
         checkpoint.save_arrays(last, network.mean([weights_file(folder, name) for name in recipe.average]))
@@ -157,11 +164,19 @@ def use_devices(count: int) -> None:
 
 
 def _run_stage(
-    recipe: Recipe, number: int, data: Data, folder: Path, weights: str, tensorboard: bool, until: float
+    recipe: Recipe,
+    number: int,
+    data: Data,
+    folder: Path,
+    weights: str,
+    teacher: str | None,
+    tensorboard: bool,
+    until: float,
 ) -> None:
     stage = recipe.stages[number]
     _check_devices(stage)
-    draws = Draws(recipe, number, data)
+    taught = stage.teacher_share > 0
+    draws = TaughtDraws(recipe, number, data, teacher) if taught else Draws(recipe, number, data)
     model = _starting_network(recipe, number, folder, weights, draws)
     loss = loss_of(recipe, draws)
     trainer = compiled(model, recipe, stage, loss, draws.pixels.shape[1])

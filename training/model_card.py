@@ -132,6 +132,7 @@ def _model(metadata: dict, report: dict) -> list[str]:
         + ".",
         *_averaged(recipe),
         *_grown(recipe),
+        *_taught(recipe),
         table(
             (
                 "stage",
@@ -183,6 +184,18 @@ def _grown(recipe: dict) -> list[str]:
     return [
         "EfficientNet-Lite2, which is smaller, was trained first; EfficientNetB4 was grown from it by Net2Net (Chen et "
         "al. 2016): it began by computing the same, with more layers and channels to learn with."
+    ]
+
+
+def _taught(recipe: dict) -> list[str]:
+    shares = {stage["name"]: stage.get("teacher_share", 0) for stage in recipe["stages"]}
+    if not any(shares.values()):
+        return []
+    told = ", ".join(f"{share:g} in {name}" for name, share in shares.items() if share)
+    return [
+        f"A part of each target was not the label but what an earlier network ({recipe['teacher']}, SHA-256 "
+        f"{recipe['teacher_sha256'][:12]}), trained on the same split, answers to the same image (Hinton et al. 2015, "
+        f'"Distilling the Knowledge in a Neural Network"): {told}.'
     ]
 
 

@@ -23,6 +23,8 @@ SPLIT, VERSIONS = "split.csv", "versions.json"
 LEARNT_BEFORE = "learnt_before"
 # The fields of a recipe that no training depends on: they are chosen by what `choose` measures.
 CHOSEN_AFTER_TRAINING = ("network_px", "views", "average")
+# What `recipe.json` says besides the recipe.
+_BEGAN_WITH = ("weights", "weights_sha256", "teacher", "teacher_sha256")
 # What lies beside weights that learnt from images of ours, by their file's suffix, and says from which.
 _WITNESSES = {".npz": SPLIT, ".keras": "bundle.json"}
 
@@ -35,20 +37,23 @@ class OtherRecipe(TrainingError):
     """The folder holds a run of another recipe or of other starting weights."""
 
 
-def start(recipe: Recipe, weights: str, folder: Path) -> None:
-    """Write down what runs on what, at its start; refuse a folder of another recipe or other starting weights."""
+def start(recipe: Recipe, weights: str, folder: Path, teacher: str | None = None) -> None:
+    """Write down what runs on what, at its start; refuse a folder of another recipe, of other weights or teacher."""
     file = folder / "recipe.json"
     began_with = {"weights": Path(weights).name, "weights_sha256": _digest(weights)}
+    if teacher is not None:
+        began_with |= {"teacher": Path(teacher).name, "teacher_sha256": _digest(teacher)}
     if not file.exists():
         _write(folder / VERSIONS, _versions())
         _write(file, {**began_with, **dataclasses.asdict(recipe)})
         return
     recorded = json.loads(file.read_text())
-    same_weights = recorded.pop("weights") == began_with["weights"]
-    # A run from before this was recorded has no digest.
-    same_weights &= recorded.pop("weights_sha256", began_with["weights_sha256"]) == began_with["weights_sha256"]
+    # A run from before this was recorded has no digest of its weights.
+    unrecorded = {"weights_sha256": began_with["weights_sha256"]}
+    before = {key: recorded.pop(key, unrecorded.get(key)) for key in _BEGAN_WITH}
+    same = before == {key: began_with.get(key) for key in _BEGAN_WITH}
     chosen = {field: getattr(recipe, field) for field in CHOSEN_AFTER_TRAINING}
-    if not same_weights or from_dict({**recorded, **chosen}) != recipe:
+    if not same or from_dict({**recorded, **chosen}) != recipe:
         raise OtherRecipe(f"{folder} holds a run of another recipe: take another folder, or delete it")
 
 

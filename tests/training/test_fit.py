@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training import checkpoint, fit, network, prepare, record
+from training import augmentation, checkpoint, fit, network, prepare, record
 from training.__main__ import main
 from training.configs.recipe import LITE2, Augmentation, Optimizer, Recipe, Stage
-from training.draws import validation_rows
+from training.distillation import TaughtDraws
+from training.draws import Draws, validation_rows
 from training.errors import TrainingError
 
 _AUGMENTATION = Augmentation(flips=True, rotation=90, zoom=1.2, brightness=1.2, blur=0.5)
@@ -414,6 +415,37 @@ def test_a_stage_of_b4_begins_with_what_the_small_network_learnt(small_network, 
     assert len(grown) == 1  # not between two stages of the small one
     for value, trained in zip(grown[0], _arrays(tmp_path / "c.weights.npz"), strict=True):
         np.testing.assert_array_equal(value, trained)
+
+
+def test_a_stage_learns_so_much_from_its_teacher_as_its_recipe_says(small_network, data, tmp_path, monkeypatch):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=0.0, augmentation=Augmentation(mixup=0.4))
+    recipe = dataclasses.replace(RECIPE, stages=(stage,))
+    teacher = str(fit.run(recipe, data, tmp_path / "teacher", "random"))
+    taught = dataclasses.replace(recipe, stages=(dataclasses.replace(stage, teacher_share=0.75),))
+    plain, draws = Draws(recipe, 0, data), TaughtDraws(taught, 0, data, teacher)
+    rows = draws.order(0)
+    inputs, targets = draws.batch(rows, 0, 0)
+    labels = plain.batch(rows, 0, 0)[1]
+    model = small_network(16)
+    network.load_weights(model, Path(teacher))
+    logits = model(augmentation.Augment(16)(inputs)) + (plain.log_shares if recipe.logit_adjustment else 0)
+    np.testing.assert_allclose(targets, 0.25 * labels + 0.75 * keras.ops.softmax(logits), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(targets.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_run_goes_on_with_the_teacher_that_it_began_with(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    recipe = dataclasses.replace(RECIPE, stages=(stage,))
+    teacher, other = (
+        str(fit.run(dataclasses.replace(recipe, seed=seed), data, tmp_path / str(seed), "random")) for seed in (1, 2)
+    )
+    taught = dataclasses.replace(recipe, stages=(dataclasses.replace(stage, teacher_share=0.5),))
+    with pytest.raises(TrainingError, match="learn from a teacher"):
+        fit.run(taught, data, tmp_path / "taught", "random")
+    fit.run(taught, data, tmp_path / "taught", "random", teacher=teacher)
+    fit.run(taught, data, tmp_path / "taught", "random", teacher=teacher)
+    with pytest.raises(record.OtherRecipe):
+        fit.run(taught, data, tmp_path / "taught", "random", teacher=other)
 
 
 def test_a_mixed_epoch_of_whole_batches_trains(small_network, data, tmp_path):

@@ -44,6 +44,16 @@ def test_each_stage_stands_with_its_network_and_what_grew_is_told(shipped, metad
     assert "EfficientNetB4 was grown from it by Net2Net" in card
 
 
+def test_a_stage_that_learnt_from_an_earlier_network_says_from_which(shipped, metadata, card_of):
+    assert "Distilling" not in card_of(shipped.report)
+    metadata["recipe"] |= {"teacher": "model.keras", "teacher_sha256": "0123456789abcdef"}
+    stage = metadata["recipe"]["stages"][-1]
+    stage["teacher_share"] = 0.5
+    card = card_of(shipped.report)
+    assert "an earlier network (model.keras, SHA-256 0123456789ab)" in card
+    assert f"0.5 in {stage['name']}." in card
+
+
 def test_the_backend_stands_with_its_version_where_that_was_noted(shipped, metadata, card_of):
     assert "on tensorflow at commit" in card_of(shipped.report)
     metadata["versions"]["backend_version"] = "2.21.0"

@@ -2,14 +2,21 @@
 
 Expected: not yet known.
 Cost:     not yet known.
-Command:  python -m training reproduce --config grown --data DIR --weights lite2
+Command:  python -m training reproduce --config grown --data DIR --weights lite2 --teacher BUNDLE/model.keras
 """
 
 from training.configs.progressive import MILD, MIXED, WIDE
 from training.configs.recipe import LITE2, Optimizer, Recipe, Stage
 
 _SMALL = {"network": LITE2, "batch_size": 32}
-_GROWN = {"size_px": 224, "batch_size": 32, "trainable_from": "block3a", "phone_share": 0.12, "warmup": 60}
+_GROWN = {
+    "size_px": 224,
+    "batch_size": 32,
+    "trainable_from": "block3a",
+    "phone_share": 0.12,
+    "warmup": 60,
+    "teacher_share": 0.5,
+}
 
 RECIPE = Recipe(
     stages=(
@@ -49,7 +56,8 @@ RECIPE = Recipe(
             phone_share=0.12,
             **_SMALL,
         ),
-        # From here on B4. It begins with what Lite2 knows; the new blocks and gates learn in the first pass.
+        # From here on B4. It begins with what Lite2 knows; the new blocks and gates learn in the first pass. And it
+        # learns from the network of an earlier bundle, which began elsewhere and errs elsewhere.
         Stage(
             "grown",
             192,
@@ -60,6 +68,7 @@ RECIPE = Recipe(
             trainable_from="block3a",
             augmentation=WIDE,
             phone_share=0.12,
+            teacher_share=0.5,
         ),
         Stage("fine", epochs=1, peak=3e-4, augmentation=WIDE, **_GROWN),
         Stage("mixed", epochs=2, peak=4e-4, augmentation=MIXED, **_GROWN),

@@ -91,6 +91,8 @@ class Stage:
         starts_from: names of earlier stages, whose mean weights it starts from; empty: from where the last one ended.
         network: what it trains, B4, or first the smaller LITE2 (`--weights lite2`), from
             which the next stage's B4 is grown (`net2net`).
+        teacher_share: share of each target that is what the run's teacher (`--teacher`) answers to the same image; the
+            rest is the label.
         to_swish: turn Lite2's activations from ReLU6 to the Swish of B4 over the first half of the stage.
     """
 
@@ -110,10 +112,13 @@ class Stage:
     starts_from: tuple[str, ...] = ()
     network: str = B4
     to_swish: bool = False
+    teacher_share: float = 0.0
 
     def __post_init__(self) -> None:
         if self.thumbnails and self.thumbnail_share:
             raise ValueError(f"stage {self.name!r} has thumbnails among its images already: no share of their own")
+        if self.teacher_share and (self.thumbnails or self.thumbnail_share):
+            raise ValueError(f"stage {self.name!r} has thumbnails, which are too small for a teacher")
         if self.to_swish and self.network != LITE2:
             raise ValueError(f"stage {self.name!r} trains {self.network}, which has Swish already")
 

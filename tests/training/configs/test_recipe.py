@@ -50,6 +50,12 @@ def test_only_the_small_network_turns_its_activations():
         _stage("a", to_swish=True)
 
 
+@pytest.mark.parametrize("settings", [{"thumbnails": True}, {"thumbnail_share": 0.2}])
+def test_a_teacher_answers_no_thumbnails(settings):
+    with pytest.raises(ValueError, match="stage 'a' has thumbnails, which are too small for a teacher"):
+        _stage("a", teacher_share=0.5, **settings)
+
+
 def test_a_recipe_comes_back_as_it_was_written():
     recipe = Recipe((_stage("a"), _stage("b", starts_from=("a",))), average=("a", "b"))
     assert from_dict(dataclasses.asdict(recipe)) == recipe
