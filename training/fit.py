@@ -242,10 +242,10 @@ def build(recipe: Recipe, stage: Stage) -> keras.Model:
 
 def _continue(model: keras.Model, recipe: Recipe, number: int, folder: Path) -> None:
     """Let a stage's network begin with what earlier ones ended with, grown where those trained the small one."""
-    stage, before = recipe.stages[number], recipe.stages[number - 1]
-    if stage.starts_from:
-        before = next(stage for stage in recipe.stages if stage.name == recipe.stages[number].starts_from[0])
-    values = network.mean([weights_file(folder, name) for name in stage.starts_from or (before.name,)])
+    stage = recipe.stages[number]
+    names = stage.starts_from or (recipe.stages[number - 1].name,)
+    before = next(earlier for earlier in recipe.stages if earlier.name == names[0])
+    values = network.mean([weights_file(folder, name) for name in names])
     if before.network == stage.network:
         network.set_variables(model, values)
         return

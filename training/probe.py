@@ -13,11 +13,13 @@ from sklearn.preprocessing import StandardScaler
 from model_store.classes import CODES
 from model_store.preprocessing import InputSpec
 from training import ablation, fit, lite2, metrics, net2net, network, starting_weights
+from training.configs.recipe import B4, LITE2
 from training.prepare import Data
 
 _BATCH = 32
 _STATISTICS_BATCHES = 8
 _SWISH_SCALES = (1.0, 2.0, 4.0)
+_SMALL = "lite2, not widened"
 
 
 def run(
@@ -61,22 +63,24 @@ def run(
 
 
 def _starts(weights: list[str]) -> list[str]:
-    """Names of what is tried; "lite2, Swish x4, own statistics" keeps the moving statistics of the source."""
+    """Names of what is tried: Lite2 itself, and widened into B4; "own statistics" keeps its moving statistics."""
     carried = []
     if find_spec(lite2.PACKAGE):
         carried = [f"lite2, Swish x{scale:g}" for scale in _SWISH_SCALES]
-        carried.append(f"lite2, Swish x{net2net.RELU_SCALE:g}, own statistics")
+        carried = [_SMALL, *carried, f"lite2, Swish x{net2net.RELU_SCALE:g}, own statistics"]
     return ["random", *carried, *weights]
 
 
 def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keras.utils.set_random_seed(0)
-    model = network.build(size_px)
-    if start.startswith("lite2"):
+    model = network.build(size_px, kind=LITE2 if start == _SMALL else B4)
+    if start == _SMALL:
+        starting_weights.load(model, "lite2")
+    elif start.startswith("lite2"):
         starting_weights.load_lite2(model, float(start.split("Swish x")[1].split(",")[0]))
     else:
         starting_weights.load(model, start)
-    if start == "random" or (start.startswith("lite2") and not start.endswith("own statistics")):
+    if start == "random" or (start.startswith("lite2, Swish") and not start.endswith("own statistics")):
         batches = train[: _STATISTICS_BATCHES * _BATCH]
         net2net.estimate_batch_norm(model, np.array_split(batches, -(-len(batches) // _BATCH)))
     pool = keras.Model(model.input, model.get_layer(network.POOL).output)
