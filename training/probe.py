@@ -66,8 +66,8 @@ def _starts(weights: list[str]) -> list[str]:
     """Names of what is tried: Lite2 itself, and widened into B4; "own statistics" keeps its moving statistics."""
     carried = []
     if find_spec(lite2.PACKAGE):
-        carried = [f"lite2, Swish x{scale:g}" for scale in _SWISH_SCALES]
-        carried = [_SMALL, *carried, f"lite2, Swish x{net2net.RELU_SCALE:g}, own statistics"]
+        widened = [f"lite2, Swish x{scale:g}" for scale in _SWISH_SCALES]
+        carried = [_SMALL, *widened, f"lite2, Swish x{net2net.RELU_SCALE:g}, own statistics"]
     return ["random", *carried, *weights]
 
 
