@@ -91,7 +91,7 @@ def run(
             shared out evenly among the devices.
     """
     if teacher is None and any(stage.teacher_share for stage in recipe.stages):
-        raise TrainingError("this recipe has stages that learn from a teacher: name one")
+        raise TrainingError("this recipe has stages that learn from a teacher: name one by --teacher")
     learnt_before = record.check_start(weights, data.table)
     if teacher is not None:
         learnt_before += record.check_start(teacher, data.table)

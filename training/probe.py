@@ -75,7 +75,7 @@ def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -
     keras.utils.set_random_seed(0)
     model = network.build(size_px, kind=LITE2 if start == _SMALL else B4)
     if start == _SMALL:
-        starting_weights.load(model, "lite2")
+        starting_weights.load_lite2(model)
     elif start.startswith("lite2"):
         starting_weights.load_lite2(model, float(start.split("Swish x")[1].split(",")[0]))
     else:

@@ -9,14 +9,8 @@ from training.configs.progressive import MILD, MIXED, WIDE
 from training.configs.recipe import LITE2, Optimizer, Recipe, Stage
 
 _SMALL = {"network": LITE2, "batch_size": 32}
-_GROWN = {
-    "size_px": 224,
-    "batch_size": 32,
-    "trainable_from": "block3a",
-    "phone_share": 0.12,
-    "warmup": 60,
-    "teacher_share": 0.5,
-}
+_WIDE = {"phone_share": 0.12, "warmup": 60, "augmentation": WIDE}
+_B4 = {"batch_size": 32, "trainable_from": "block3a", "phone_share": 0.12, "teacher_share": 0.5}
 
 RECIPE = Recipe(
     stages=(
@@ -34,45 +28,14 @@ RECIPE = Recipe(
             **_SMALL,
         ),
         Stage("low", 128, epochs=3, peak=8e-4, warmup=60, augmentation=MILD, phone_share=0.12, **_SMALL),
-        Stage(
-            "middle",
-            160,
-            epochs=3,
-            peak=7e-4,
-            warmup=60,
-            trainable_from="block2a",
-            augmentation=WIDE,
-            phone_share=0.12,
-            **_SMALL,
-        ),
-        Stage(
-            "high",
-            192,
-            epochs=2,
-            peak=5e-4,
-            warmup=60,
-            trainable_from="block3a",
-            augmentation=WIDE,
-            phone_share=0.12,
-            **_SMALL,
-        ),
+        Stage("middle", 160, epochs=3, peak=7e-4, trainable_from="block2a", **_SMALL, **_WIDE),
+        Stage("high", 192, epochs=2, peak=5e-4, trainable_from="block3a", **_SMALL, **_WIDE),
         # From here on B4. It begins with what Lite2 knows; the new blocks and gates learn in the first pass. And it
         # learns from the network of an earlier bundle, which began elsewhere and errs elsewhere.
-        Stage(
-            "grown",
-            192,
-            epochs=1,
-            batch_size=32,
-            peak=3e-4,
-            warmup=100,
-            trainable_from="block3a",
-            augmentation=WIDE,
-            phone_share=0.12,
-            teacher_share=0.5,
-        ),
-        Stage("fine", epochs=1, peak=3e-4, augmentation=WIDE, **_GROWN),
-        Stage("mixed", epochs=2, peak=4e-4, augmentation=MIXED, **_GROWN),
-        Stage("finer", epochs=1, peak=2e-4, augmentation=WIDE, **_GROWN),
+        Stage("grown", 192, epochs=1, peak=3e-4, warmup=100, augmentation=WIDE, **_B4),
+        Stage("fine", 224, epochs=1, peak=3e-4, warmup=60, augmentation=WIDE, **_B4),
+        Stage("mixed", 224, epochs=2, peak=4e-4, warmup=60, augmentation=MIXED, **_B4),
+        Stage("finer", 224, epochs=1, peak=2e-4, warmup=60, augmentation=WIDE, **_B4),
     ),
     network_px=224,
     views=2,
