@@ -11,7 +11,6 @@ import numpy as np
 
 from training import augmentation, fit, network
 from training.configs.recipe import Recipe, Stage
-from training.draws import Draws
 from training.prepare import Data
 
 WARM_UP = 2
@@ -28,8 +27,9 @@ def run(recipe: Recipe, data: Data, out: Path, steps: int) -> dict:
 
     Returns:
         What the file holds: `machine`, and for each stage images_per_second and seconds an image for reading
-        (drawing chance and taking images from the memory-mapped array), augmentation (alone, on the device) and
-        compute (the rest of a step: the network forward and back, the optimizer).
+        (drawing chance, taking images from the memory-mapped array, and a teacher's answers where the stage has one),
+        augmentation (alone, on the device) and compute (the rest of a step: the network forward and back, the
+        optimizer).
     """
     content = {
         "machine": {
@@ -50,7 +50,7 @@ def run(recipe: Recipe, data: Data, out: Path, steps: int) -> dict:
 
 def _stage(recipe: Recipe, number: int, data: Data, steps: int) -> dict:
     stage = recipe.stages[number]
-    draws = Draws(recipe, number, data)
+    draws = fit.draws_of(recipe, number, data, teacher="random")  # answers in the same time as a finished one
     model = fit.build(recipe, stage)
     network.freeze(model, stage.trainable_from)
     trainer = fit.compiled(model, recipe, stage, fit.loss_of(recipe, draws), draws.pixels.shape[1])

@@ -175,8 +175,7 @@ def _run_stage(
 ) -> None:
     stage = recipe.stages[number]
     _check_devices(stage)
-    taught = stage.teacher_share > 0
-    draws = TaughtDraws(recipe, number, data, teacher) if taught else Draws(recipe, number, data)
+    draws = draws_of(recipe, number, data, teacher)
     model = _starting_network(recipe, number, folder, weights, draws)
     loss = loss_of(recipe, draws)
     trainer = compiled(model, recipe, stage, loss, draws.pixels.shape[1])
@@ -225,6 +224,13 @@ def _starting_network(recipe: Recipe, number: int, folder: Path, weights: str, d
         )
     network.freeze(model, stage.trainable_from)
     return model
+
+
+def draws_of(recipe: Recipe, number: int, data: Data, teacher: str | None) -> Draws:
+    """What a stage learns from: beside the labels the teacher's answers, where it has a `teacher_share`."""
+    if recipe.stages[number].teacher_share:
+        return TaughtDraws(recipe, number, data, teacher)
+    return Draws(recipe, number, data)
 
 
 def build(recipe: Recipe, stage: Stage) -> keras.Model:
