@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.browser.pages import follow, opened_by
+
 PHONE = {"width": 360, "height": 740}
 # Chromium looks for updates and its maker's services at every start; a test may not depend on them.
 QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -110,7 +112,7 @@ def send_photo(photo_file):
         visit.page.locator('input[type="file"]').last.set_input_files(photo_file)
         if visit.javascript:
             visit.page.locator("canvas").wait_for()  # the preview, in which the visitor places the square
-        visit.page.locator('button[type="submit"]').click()
+        follow(visit.page, visit.page.locator('button[type="submit"]'))
         visit.page.locator("article.answer").wait_for()
 
     return send
@@ -121,9 +123,7 @@ def open_letter():
     """A function that opens the letter from the answer, in a tab of its own, in which the visit goes on."""
 
     def open_it(visit: Visit) -> None:
-        with visit.page.context.expect_page() as opened:
-            visit.page.locator("form.to-letter .main-button").click()
-        visit.page = opened.value
+        visit.page = opened_by(visit.page, visit.page.locator("form.to-letter .main-button"))
         visit.page.locator("article.letter").wait_for()
 
     return open_it

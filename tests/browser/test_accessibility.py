@@ -1,16 +1,9 @@
 """axe-core's rules for WCAG 2.2 A and AA find nothing on any page, in light and dark colours."""
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from app.i18n import DEFAULT_LANGUAGE, LANGUAGES
-
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-
-
-def violations(page) -> list[str]:
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+from tests.browser.pages import follow, violations
 
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
@@ -41,8 +34,7 @@ def test_the_pages_and_the_answer_are_accessible_in_the_other_languages_too(visi
         phone.open(f"/{language}/{path}")
         assert violations(phone.page) == [], path
     send_photo(phone)
-    with phone.page.expect_navigation():  # the answer may have this language already
-        phone.page.locator(".languages").get_by_role("button", name=LANGUAGES[language]).click()
+    follow(phone.page, phone.page.locator(".languages").get_by_role("button", name=LANGUAGES[language]))
     phone.page.locator(f'html[lang="{language}"] article.answer').wait_for()
     assert violations(phone.page) == []
 

@@ -7,13 +7,9 @@ import shutil
 import zipfile
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from app.i18n import LANGUAGES
-from tests.browser.test_languages import BROKEN_WORDS
-
-RULES = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}}
-WITH_AND_WITHOUT_JAVASCRIPT = pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+from tests.browser.pages import BROKEN_WORDS, WITH_AND_WITHOUT_JAVASCRIPT, follow, opened_by, violations
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +31,15 @@ def files(draw_photo, tmp_path_factory) -> list:
     return paths
 
 
+def press_send(window) -> None:
+    """Send the chosen files: a script goes on in the page; without it, the next page comes."""
+    button = window.page.locator('#photos button[type="submit"]')
+    if window.javascript:
+        button.click()
+    else:
+        follow(window.page, button)
+
+
 @pytest.fixture
 def send_series(files):
     """A function that opens the clinicians' page, sends the files and waits for all four rows."""
@@ -45,24 +50,11 @@ def send_series(files):
         visit.page.locator('#photos input[type="file"]').set_input_files(sent or files)
         if own_first:
             visit.page.locator('input[name="own_first"]').check()
-        visit.page.locator('#photos button[type="submit"]').click()
+        press_send(visit)
         visit.page.locator("#rows tr").nth(3).wait_for()
         visit.page.locator("#failures li").first.wait_for()
 
     return send
-
-
-def violations(page) -> list[str]:
-    found = Axe().run(page, options=RULES).response["violations"]
-    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
-
-
-def opened_by(page, locator):
-    """The new tab that a button opens."""
-    with page.context.expect_page() as opening:
-        locator.click()
-    opening.value.wait_for_load_state()
-    return opening.value
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
@@ -181,7 +173,7 @@ def test_every_file_of_every_archive_ends_as_a_row_or_among_the_failures(visit, 
     window = visit(javascript=javascript)
     window.open("/en/clinician")
     window.page.locator('#photos input[type="file"]').set_input_files(sent)
-    window.page.locator('#photos button[type="submit"]').click()
+    press_send(window)
     window.page.locator("#rows tr").nth(3).wait_for()
     window.page.locator("#failures li").nth(4).wait_for()
     assert [name.partition(". ")[2] for name in window.page.locator(".file-name").all_inner_texts()] == [
@@ -207,7 +199,7 @@ def test_an_archive_has_the_same_limits_in_the_browser_and_on_the_server(visit, 
     window = visit(javascript=javascript)
     window.open("/en/clinician")
     window.page.locator('#photos input[type="file"]').set_input_files(sent)
-    window.page.locator('#photos button[type="submit"]').click()
+    press_send(window)
     window.page.locator("#rows tr").wait_for()
     window.page.locator("#failures li").nth(1).wait_for()
     told = dict(line.strip().split(": ", 1) for line in window.page.locator("#failures li").all_inner_texts())
@@ -226,7 +218,7 @@ def test_once_the_table_is_full_nothing_more_is_unpacked(visit, tmp_path):
         " window.DecompressionStream = function (kind) { window.unpacked += 1; return new Real(kind); }; }"
     )
     window.page.locator('#photos input[type="file"]').set_input_files(archive)
-    window.page.locator('#photos button[type="submit"]').click()
+    press_send(window)
     window.page.locator("#failures li").nth(9).wait_for()
     assert window.page.evaluate("window.unpacked") == 50 + 1  # and whether the browser can
     assert "more than 50 photos" in window.page.locator("#failures").inner_text()
@@ -256,7 +248,7 @@ def test_the_model_waits_for_the_reader_s_own_diagnosis(visit, send_series, java
     if javascript:
         page.locator(".asked button").first.click()
     else:
-        page.locator("button.update").click()
+        follow(page, page.locator("button.update"))
     page.locator("#rows tr").first.locator(".ranked").first.wait_for()
     assert page.locator("select.own").count() == 3
     page.locator("#summary").get_by_text("Your diagnosis and the model's first are the same").wait_for()
@@ -303,7 +295,7 @@ def test_rows_are_sorted_by_malignancy_and_filtered(visit, send_series, javascri
     def choose(name: str, value: str) -> None:
         page.locator(f'select[name="{name}"]').select_option(value)
         if not javascript:
-            page.locator("button.update").click()
+            follow(page, page.locator("button.update"))
 
     choose("order", "malignancy")
     risks = [float(row.get_attribute("data-malignancy")) for row in page.locator("#rows tr").all()]
@@ -332,7 +324,7 @@ def test_an_opened_photo_is_drawn_for_another_diagnosis(visit, send_series, java
         assert chosen.evaluate("list => list == document.activeElement")  # a keyboard can go on from here
     else:
         chosen.select_option(another)
-        tab.locator("#saliency button").click()
+        follow(tab, tab.locator("#saliency button"))
     assert tab.locator('select[name="class"]').input_value() == another
     assert tab.locator("#overlay").get_attribute("href") != before
 
@@ -361,12 +353,12 @@ def test_the_table_is_read_in_another_language_without_sending_the_photos_again(
     window = visit(javascript=javascript)
     send_series(window, own_first=True, source="phone")
     role = "link" if javascript else "button"
-    window.page.locator(".languages").get_by_role(role, name="Қазақша").click()
+    follow(window.page, window.page.locator(".languages").get_by_role(role, name="Қазақша"))
     window.page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
     assert window.page.locator("select.own").count() == 4
     assert window.page.locator("#rows img").count() == 4
     assert "letter.txt: Бұл файл" in window.page.locator("#failures").inner_text()
-    window.page.locator(".languages").get_by_role("button", name="Русский").click()
+    follow(window.page, window.page.locator(".languages").get_by_role("button", name="Русский"))
     window.page.locator('html[lang="ru"] #rows tr').nth(3).wait_for()
     assert window.page.locator("#rows img").count() == 4
     assert window.page.locator('select[name="source"]').input_value() == "phone"  # also of the photos to come
@@ -376,9 +368,9 @@ def test_files_without_an_answer_are_read_in_another_language_where_nothing_else
     window = visit()
     window.open("/en/clinician")
     window.page.locator('#photos input[type="file"]').set_input_files(files[-1:])
-    window.page.locator('#photos button[type="submit"]').click()
+    press_send(window)
     window.page.locator("#failures li").wait_for()
-    window.page.locator(".languages").get_by_role("link", name="Қазақша").click()
+    follow(window.page, window.page.locator(".languages").get_by_role("link", name="Қазақша"))
     window.page.locator('html[lang="kk"] #failures').get_by_text("letter.txt").wait_for()
 
 
@@ -390,7 +382,7 @@ def test_another_language_shows_no_answer_before_its_reader_s_diagnosis(visit, s
     page.locator("select.own").first.select_option("BKL")  # chosen, and not confirmed
     if empties_the_box:
         page.locator('input[name="own_first"]').uncheck()
-    page.locator(".languages").get_by_role("link", name="Қазақша").click()
+    follow(page, page.locator(".languages").get_by_role("link", name="Қазақша"))
     page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
     assert page.locator("#rows tr[data-hidden]").count() == 4
     assert page.locator(".ranked").count() == 0
@@ -405,7 +397,7 @@ def test_a_later_photo_gets_a_number_and_a_place_of_its_own_whatever_failed_befo
     page.locator("#rows tr").last.locator('input[name="number"][form="cases"]').evaluate(
         "field => { field.value = 5; }"
     )
-    page.locator(".languages").get_by_role("link", name="Қазақша").click()
+    follow(page, page.locator(".languages").get_by_role("link", name="Қазақша"))
     page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
     page.locator("#photos").evaluate("form => { form.dataset.limit = 5; }")
     for sent in (files[4], files[0]):  # the letter fails again, and its place is free again
@@ -466,7 +458,7 @@ def test_no_single_click_throws_the_table_away(visit, send_series):
     tab = opened_by(window.page, window.page.get_by_role("link", name="Operating points at your prevalence"))
     tab.close()
     assert window.page.locator("#rows tr").count() == 4
-    window.page.locator(".languages").get_by_role("link", name="Қазақша").click()  # takes the rows along
+    follow(window.page, window.page.locator(".languages").get_by_role("link", name="Қазақша"))  # the rows go along
     window.page.locator('html[lang="kk"] #rows tr').nth(3).wait_for()
     assert warned == ["beforeunload"] * 2
 
@@ -531,7 +523,7 @@ def test_a_threshold_is_set_by_keyboard_and_another_language_keeps_it(visit, mea
     page.locator('input[name="threshold"]').press("ArrowRight")
     page.locator('input[name="threshold"]').press("ArrowRight")
     if not javascript:
-        page.locator('#points button[type="submit"]').click()
+        follow(page, page.locator('#points button[type="submit"]'))
     page.locator("#chosen h2").filter(has_text="32").wait_for()
     assert page.locator("#chosen dd").nth(1).inner_text().replace(",", ".").startswith("68.0")
     assert page.locator(".curve-at").get_attribute("d") == "M32 0V100"
@@ -540,7 +532,7 @@ def test_a_threshold_is_set_by_keyboard_and_another_language_keeps_it(visit, mea
         assert violations(page) == []
         assert page.evaluate("document.activeElement.name") == "threshold"
     other = "ru" if language == "kk" else "kk"
-    page.locator(f'.languages a[lang="{other}"]').click()
+    follow(page, page.locator(f'.languages a[lang="{other}"]'))
     page.locator(f'html[lang="{other}"] #chosen h2').filter(has_text="32").wait_for()
 
 

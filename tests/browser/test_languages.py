@@ -3,6 +3,7 @@
 import pytest
 
 from app.i18n import LANGUAGES
+from tests.browser.pages import BROKEN_WORDS, WITH_AND_WITHOUT_JAVASCRIPT, follow
 
 PAGES = ["", "conditions", "conditions/seborrhoeic-keratosis", "conditions/basal-cell-carcinoma", "signs", "about",
          "privacy", "terms", "compare", "model", "no-such-page"]  # fmt: skip
@@ -10,21 +11,6 @@ STICKING_OUT = """nodes => nodes
     .filter(node => !node.closest(".scroll")) // tables scroll inside their own box
     .filter(node => getComputedStyle(node).display != "inline" && node.scrollWidth > node.clientWidth + 1)
     .map(node => node.textContent.trim())"""
-BROKEN_WORDS = """nodes => nodes.flatMap(node => {
-    const broken = [];
-    const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
-    while (walker.nextNode()) {
-        const text = walker.currentNode;
-        if (!text.parentElement.checkVisibility()) continue;
-        for (const word of text.data.matchAll(/\\p{L}{4,}/gu)) {
-            const range = document.createRange();
-            range.setStart(text, word.index);
-            range.setEnd(text, word.index + word[0].length);
-            if (new Set([...range.getClientRects()].map(box => Math.round(box.top))).size > 1) broken.push(word[0]);
-        }
-    }
-    return broken;
-})"""
 WIDEST_PERCENT = "nodes => nodes.forEach(node => { node.textContent = '> 99\\u00a0%'; })"
 
 
@@ -62,19 +48,18 @@ def test_letters_twice_as_large_make_no_page_wider_than_the_phone(visit, send_ph
         phone.open(f"/{language}/{path}")
         assert phone.overflow_px() == 0, path
     send_photo(phone)
-    with phone.page.expect_navigation():  # the answer may have this language already
-        phone.page.locator(".languages").get_by_role("button", name=LANGUAGES[language]).click()
+    follow(phone.page, phone.page.locator(".languages").get_by_role("button", name=LANGUAGES[language]))
     phone.page.locator(f'html[lang="{language}"] article.answer').wait_for()
     assert phone.overflow_px() == 0
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+@WITH_AND_WITHOUT_JAVASCRIPT
 def test_the_answer_is_read_in_each_language_without_sending_the_photo_again(visit, send_photo, javascript):
     phone = visit(width=320, javascript=javascript)
     send_photo(phone)
     headings = set()
     for language, name in LANGUAGES.items():
-        phone.page.locator(".languages").get_by_role("button", name=name).click()
+        follow(phone.page, phone.page.locator(".languages").get_by_role("button", name=name))
         phone.page.locator(f'html[lang="{language}"] article.answer').wait_for()
         for diagnosis in phone.page.locator(".row-name a").all_inner_texts():  # each could be the most likely
             phone.page.locator(".top-name a").evaluate("(link, name) => { link.textContent = name; }", diagnosis)
@@ -88,7 +73,7 @@ def test_the_letter_reads_well_in_each_language_on_the_narrowest_phone(visit, se
     send_photo(phone)
     open_letter(phone)
     for language, name in LANGUAGES.items():
-        phone.page.locator(".languages").get_by_role("button", name=name).click()
+        follow(phone.page, phone.page.locator(".languages").get_by_role("button", name=name))
         phone.page.locator(f'html[lang="{language}"] article.letter').wait_for()
         phone.page.locator(".row-percent").evaluate_all(WIDEST_PERCENT)
         assert_reads_well(phone, language)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.conftest import QUIET
+from tests.browser.pages import follow, opened_by
 
 FILE_NAME = "marked-name-4711.jpg"
 
@@ -59,13 +60,11 @@ def test_neither_the_advice_nor_the_sealed_answer_stays_on_the_device(keeping_br
         page.locator("article.answer").wait_for()
         advice = page.locator("article.answer h1").inner_text()
         sealed = page.locator('input[name="answer"]').first.input_value()
-        with page.context.expect_page() as opened:
-            page.locator("form.to-letter .main-button").click()
-        letter = opened.value
+        letter = opened_by(page, page.locator("form.to-letter .main-button"))
         letter.locator("article.letter").wait_for()
-        letter.locator('.languages [lang="ru"]').click()
+        follow(letter, letter.locator('.languages [lang="ru"]'))
         letter.locator('html[lang="ru"] article.letter').wait_for()
-        letter.locator('.letter-tools [formaction$="/answer"]').click()
+        follow(letter, letter.locator('.letter-tools [formaction$="/answer"]'))
         letter.locator("article.answer").wait_for()
     assert files_with(profile, middle(sealed)) == []
     assert [title for title in titles(profile) if advice in title] == []
@@ -91,11 +90,10 @@ def test_neither_a_name_nor_a_picture_of_a_clinicians_table_stays_on_the_device(
         case, detail = (
             page.locator(f'form.open input[name="{name}"]').first.input_value() for name in ("case", "detail")
         )
-        with page.context.expect_page() as opened:
-            page.locator("form.open button").first.click()
-        opened.value.locator("#drawn").wait_for()
-        opened.value.locator('button[name="draw"]').click()
-        page.locator('.languages [lang="ru"]').click()
+        photo = opened_by(page, page.locator("form.open button").first)
+        photo.locator("#drawn").wait_for()
+        photo.locator('button[name="draw"]').click()
+        follow(page, page.locator('.languages [lang="ru"]'))
         page.locator('html[lang="ru"] #rows tr').nth(2).wait_for()
     for kept in (FILE_NAME, middle(case), middle(detail)):
         assert files_with(profile, kept) == []

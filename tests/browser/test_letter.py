@@ -6,11 +6,12 @@ import pypdf
 import pytest
 
 from app.i18n import LANGUAGES
+from tests.browser.pages import WITH_AND_WITHOUT_JAVASCRIPT, follow
 
 WIDTHS = [360, 1280]
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+@WITH_AND_WITHOUT_JAVASCRIPT
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, open_letter, language, width, javascript):
@@ -22,7 +23,7 @@ def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, open_letter, la
         page.locator("canvas").wait_for()
     page.locator('input[name="source"][value="phone"]').check()
     page.locator("#site").select_option("sole")
-    page.locator('form#upload button[type="submit"]').click()
+    follow(page, page.locator('form#upload button[type="submit"]'))
     page.locator(f'html[lang="{language}"] article.answer').wait_for()
     assert page.locator(".advice strong").count() == 1  # the model hardly knows soles
     assert window.overflow_px() == 0
@@ -48,6 +49,6 @@ def test_a_photo_becomes_a_letter_of_one_page(visit, photo_file, open_letter, la
     assert len(file.pages) == 1
     assert file.root_object["/Lang"] == language
 
-    page.locator('.letter-tools [formaction$="/answer"]').click()
+    follow(page, page.locator('.letter-tools [formaction$="/answer"]'))
     page.locator("article.answer").wait_for()
     assert answer.locator("article.answer").is_visible()  # whoever closes the letter still has it

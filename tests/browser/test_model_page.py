@@ -3,6 +3,7 @@
 import pytest
 
 from app.i18n import LANGUAGES
+from tests.browser.pages import WITH_AND_WITHOUT_JAVASCRIPT
 
 
 @pytest.fixture(scope="module")
@@ -11,7 +12,7 @@ def site(start_site):
     return start_site()
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+@WITH_AND_WITHOUT_JAVASCRIPT
 @pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_plain_words_come_first_and_the_whole_card_with_its_figures_below(visit, language, width, javascript):

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-WITH_AND_WITHOUT_JAVASCRIPT = pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+from tests.browser.pages import WITH_AND_WITHOUT_JAVASCRIPT, follow, opened_by
 
 
 @WITH_AND_WITHOUT_JAVASCRIPT
@@ -174,10 +174,7 @@ def test_the_answer_does_not_scroll_sideways_on_the_narrowest_phone(visit, send_
 def test_reading_about_a_diagnosis_does_not_cost_the_answer(visit, send_photo, javascript):
     phone = visit(javascript=javascript)
     send_photo(phone)
-    with phone.page.context.expect_page() as opened:
-        phone.page.locator(".top-name a").click()
-    opened.value.locator("h1").wait_for()
-    assert "/en/conditions/" in opened.value.url
+    assert "/en/conditions/" in opened_by(phone.page, phone.page.locator(".top-name a")).url
     assert phone.page.locator("article.answer").is_visible()
 
 
@@ -213,7 +210,8 @@ def test_another_language_and_back_do_not_cost_the_answer(visit, send_photo):
         dialog.dismiss()
 
     page.once("dialog", stay)
-    page.evaluate("history.back()")
+    with page.expect_event("dialog"):
+        page.evaluate("setTimeout(() => history.back())")
     page.wait_for_timeout(500)  # what a reload would need to begin
     assert asked == [page.locator("article.answer").get_attribute("data-text-leave")]
     assert page.locator('html[lang="ru"] article.answer').is_visible()
@@ -334,17 +332,16 @@ def test_a_poor_photo_is_taken_again_or_answered_all_the_same(visit, calm_site, 
         page.locator('input[type="file"]').last.set_input_files(small)
         if javascript:
             page.locator("canvas").wait_for()
-        page.locator('button[type="submit"]').click()
+        follow(page, page.locator('button[type="submit"]'))
         page.locator('article[data-level="cannot_judge"]').wait_for()
 
     phone.open()
     send_small()
     assert page.locator(".row-percent").count() == 0
-    page.get_by_role("link", name="Take a new photo").click()
-    page.locator("form#upload").wait_for()
+    follow(page, page.get_by_role("link", name="Take a new photo"))
     send_small()
     assert page.locator(".limits").get_by_role("link", name="How often the model is right").is_visible()
-    page.get_by_role("button", name="Show the answer anyway").click()
+    follow(page, page.get_by_role("button", name="Show the answer anyway"))
     page.locator('article[data-level="watch"]').wait_for()
     assert page.locator(".row-percent").count() == 8
     assert page.locator(".remarks li").count() >= 1
