@@ -34,7 +34,7 @@ RECIPE = Recipe(
         # learns from the network of an earlier bundle, which began elsewhere and errs elsewhere.
         Stage("grown", 192, epochs=1, peak=3e-4, warmup=100, augmentation=WIDE, **_B4),
         Stage("fine", 224, epochs=1, peak=3e-4, warmup=60, augmentation=WIDE, **_B4),
-        Stage("mixed", 224, epochs=2, peak=4e-4, warmup=60, augmentation=MIXED, **_B4),
+        Stage("mixed", 224, epochs=1, peak=4e-4, warmup=60, augmentation=MIXED, **_B4),
         Stage("finer", 224, epochs=1, peak=2e-4, warmup=60, augmentation=WIDE, **_B4),
     ),
     network_px=224,
