@@ -7,6 +7,7 @@ from pathlib import Path
 from model_store import bundle
 from model_store.bundle import DEFAULT_NAME
 from training import configs, readme
+from training.configs.recipe import LITE2, Recipe
 from training.errors import TrainingError
 
 STEPS = {
@@ -30,6 +31,7 @@ STUDIES = {
     "int8": "measure what an 8-bit network would gain and lose on validation (needs nncf): int8.json",
 }
 _NAMED_WEIGHTS = ("imagenet", "lite2", "random")
+_WITH_HEAD = (".npz", ".keras")  # files of weights that hold the layer of the diagnoses too
 _WEIGHTS = (
     "imagenet (default), lite2 (what grown needs), random (default of smoke), a weights file, an earlier "
     "RUN/STAGE.weights.npz, or a bundle's model.keras"
@@ -60,6 +62,9 @@ def refuse_wrong(options: argparse.Namespace) -> None:
     for name in ("model", "teacher"):
         if (file := getattr(options, name, None)) and not Path(file).is_file():
             raise TrainingError(f"--{name}: there is no file {file}")
+    if "teacher" in options:
+        _refuse_wrong_start(configs.load(options.config), options.weights or default_weights(options.config))
+        _refuse_wrong_teacher(configs.load(options.config), options.teacher)
     if document := getattr(options, "readme", None):
         readme.check(document, options.step)
     if "version" in options and not bundle.is_name_and_version(options.name, options.version):
@@ -67,6 +72,27 @@ def refuse_wrong(options: argparse.Namespace) -> None:
             f"no bundle can be called {options.name} {options.version}: --name takes lower-case letters, digits and "
             "underscores, --version three numbers such as 1.0.0"
         )
+
+
+def default_weights(config: str) -> str:
+    """What a recipe starts from where nothing else is said."""
+    return "random" if config == "smoke" else "imagenet"
+
+
+def _refuse_wrong_start(recipe: Recipe, weights: str) -> None:
+    if recipe.stages[0].network == LITE2 and weights not in ("lite2", "random") and Path(weights).suffix != ".npz":
+        raise TrainingError(f"this recipe begins with {LITE2}: --weights lite2, or RUN/STAGE.weights.npz of one")
+
+
+def _refuse_wrong_teacher(recipe: Recipe, teacher: str | None) -> None:
+    if teacher is None:
+        if recipe.is_taught:
+            raise TrainingError("this recipe has stages that learn from a teacher: name one by --teacher")
+        return
+    if not recipe.is_taught:
+        raise TrainingError("--teacher: no stage of this recipe learns from one")
+    if Path(teacher).suffix not in _WITH_HEAD:
+        raise TrainingError(f"--teacher: {teacher} lacks the last layer; take a model.keras or RUN/STAGE.weights.npz")
 
 
 def _parser(description: str) -> argparse.ArgumentParser:
@@ -121,7 +147,9 @@ def _parser(description: str) -> argparse.ArgumentParser:
     probe.add_argument("--weights", nargs="*", default=[], help="weights files to measure beside the others")
     probe.add_argument("--per-class", type=_count, default=60, help="images of each class and side (60)")
     probe.add_argument("--size", type=_count, default=128, help="side of the images, pixels (128)")
-    probe.add_argument("--steps", type=int, default=60, help="steps of 32 images from each start; 0: none (60)")
+    probe.add_argument(
+        "--steps", type=_count_or_none, default=60, help="steps of 32 images from each start; 0: none (60)"
+    )
     ablation = step["ablation"]
     ablation.add_argument("--weights", required=True, help="what every training starts from: RUN/STAGE.weights.npz")
     ablation.add_argument("--steps", type=_count, default=150, help="steps of 32 images in each training (150)")
@@ -134,6 +162,10 @@ def _parser(description: str) -> argparse.ArgumentParser:
     step["bench"].add_argument("--steps", type=_count, default=10, help="steps timed in each stage (10)")
     step["int8"].add_argument("--model", type=Path, required=True, help="a served network: a bundle's model.keras")
     return parser
+
+
+def _count_or_none(text: str) -> int:
+    return 0 if text == "0" else _count(text)
 
 
 def _count(text: str) -> int:

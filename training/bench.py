@@ -9,8 +9,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from training import augmentation, fit, network
-from training.configs.recipe import Recipe, Stage
+from training import augmentation, fit, lite2, network
+from training.configs.recipe import LITE2, Recipe, Stage
 from training.prepare import Data
 
 WARM_UP = 2
@@ -29,7 +29,7 @@ def run(recipe: Recipe, data: Data, out: Path, steps: int) -> dict:
         What the file holds: `machine`, and for each stage images_per_second and seconds an image for reading
         (drawing chance, taking images from the memory-mapped array, and a teacher's answers where the stage has one),
         augmentation (alone, on the device) and compute (the rest of a step: the network forward and back, the
-        optimizer).
+        optimizer). A stage that turns its activations to Swish is timed while it turns them.
     """
     content = {
         "machine": {
@@ -52,6 +52,8 @@ def _stage(recipe: Recipe, number: int, data: Data, steps: int) -> dict:
     stage = recipe.stages[number]
     draws = fit.draws_of(recipe, number, data, teacher="random")  # answers in the same time as a finished one
     model = fit.build(recipe, stage)
+    if stage.network == LITE2:
+        lite2.set_swish(model, 0.5 if stage.to_swish else 1.0)
     network.freeze(model, stage.trainable_from)
     trainer = fit.compiled(model, recipe, stage, fit.loss_of(recipe, draws), draws.pixels.shape[1])
     augment = _augmentation_alone(stage, draws.pixels.shape[1])

@@ -16,7 +16,7 @@ from model_store.images import open_photo
 from model_store.prediction import SOURCES, risk
 from model_store.preprocessing import FITS, to_common
 from training import calibration, draws, export, fit, metrics, network, seven
-from training.configs.recipe import Recipe
+from training.configs.recipe import B4, Recipe
 from training.prepare import Data
 
 FILES = ("size", "fit", "views", "average")
@@ -42,14 +42,15 @@ def run(recipe: Recipe, data: Data, folder: Path) -> dict[str, pd.DataFrame]:
     """
     once = dataclasses.replace(recipe, views=1)
     last = dataclasses.replace(once, average=())
-    tables = {
-        "size": sizes(last, data, folder),
-        "fit": fits(last, data, folder),
-        "views": views(once, data, folder),
-        "average": averages(once, data, folder),
-    }
-    for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
+    tables = {}
+    for name, measure, asked in (
+        ("size", sizes, last),
+        ("fit", fits, last),
+        ("views", views, once),
+        ("average", averages, once),
+    ):
+        tables[name] = measure(asked, data, folder)
+        tables[name].to_csv(folder / f"{name}.csv", index=False)
     return tables
 
 
@@ -136,7 +137,7 @@ def averages(recipe: Recipe, data: Data, folder: Path) -> pd.DataFrame:
         A row for each mean and source: stages (their names), source and the columns of `_measure`.
     """
     model = export.trained(recipe, folder)
-    stages = tuple(stage.name for stage in recipe.stages)
+    stages = tuple(stage.name for stage in recipe.stages if stage.network == B4)
     means = [stages[-count:] for count in range(1, min(_AVERAGED, len(stages)) + 1)]
     if recipe.average and recipe.average not in means:
         means.append(recipe.average)

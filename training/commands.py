@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, began: float) -> int:
 
 
 def _train(options: argparse.Namespace, recipe: Recipe, data: Data) -> int:
-    weights = options.weights or ("random" if options.config == "smoke" else "imagenet")
+    weights = options.weights or arguments.default_weights(options.config)
     if options.devices > 1:
         fit.use_devices(options.devices)
     try:

@@ -18,7 +18,8 @@ class TaughtDraws(Draws):
     """The draws of a stage with a `teacher_share`: so much of each target is the teacher's answer.
 
     Args:
-        teacher: a finished B4 with its head, see `starting_weights.load`; it works at the stage's size.
+        teacher: a finished B4 with its head, trained with a balancing loss like this recipe's; see
+            `starting_weights.load`. It works at the stage's size.
 
     Raises:
         TrainingError: there is no such network.

@@ -87,14 +87,15 @@ def run(
         NotFiniteLoss: lower the learning rate; the last checkpoint is whole.
         OtherSplit: the folder, the starting weights or the teacher began with other images, labels or another split.
         OtherRecipe: the folder belongs to a run of another recipe, or with another teacher.
-        TrainingError: the starting weights or the teacher cannot be had, or fit another network; or a batch cannot be
-            shared out evenly among the devices.
+        TrainingError: the starting weights or the teacher cannot be had, or fit another network; a stage of B4 is to
+            grow from a Lite2 that has not turned to Swish; or a batch cannot be shared out evenly among the devices.
     """
-    if teacher is None and any(stage.teacher_share for stage in recipe.stages):
+    if teacher is None and recipe.is_taught:
         raise TrainingError("this recipe has stages that learn from a teacher: name one by --teacher")
     learnt_before = record.check_start(weights, data.table)
     if teacher is not None:
         learnt_before += record.check_start(teacher, data.table)
+    _check_loading(recipe, folder, weights, teacher)
     folder.mkdir(parents=True, exist_ok=True)
     record.start(recipe, weights, folder, teacher)
     record.data(data.table, folder, learnt_before)
@@ -161,6 +162,15 @@ def use_devices(count: int) -> None:
     if count > len(there):
         raise TrainingError(f"{count} devices are wanted; there are {len(there)}: {', '.join(there)}")
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=there[:count]))
+
+
+def _check_loading(recipe: Recipe, folder: Path, weights: str, teacher: str | None) -> None:
+    """Load once what a run begins with and learns from, before its folder is bound to them or hours have passed."""
+    first = recipe.stages[0]
+    if not weights_file(folder, first.name).exists():
+        starting_weights.load(build(recipe, first), weights)
+    if teacher is not None:
+        starting_weights.load(network.build(first.size_px), teacher)
 
 
 def _run_stage(
@@ -257,6 +267,8 @@ def _continue(model: keras.Model, recipe: Recipe, number: int, folder: Path) -> 
         return
     small = build(recipe, before)
     network.set_variables(small, values)
+    if not lite2.is_swish(small):
+        raise TrainingError(f"after {names} the activations are not those of {B4} yet: it would compute something else")
     net2net.grow(small, model)
 
 

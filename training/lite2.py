@@ -194,6 +194,8 @@ def _view(key: str, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
 
     def view(storages: dict[str, np.ndarray]) -> np.ndarray:
         storage = storages[key]
+        if offset + sum((count - 1) * step for count, step in zip(shape, stride, strict=True)) >= len(storage):
+            raise ValueError("the file of weights ends too early")
         steps = [step * storage.itemsize for step in stride]
         return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps).copy()
 

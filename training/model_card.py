@@ -194,8 +194,8 @@ def _taught(recipe: dict) -> list[str]:
     told = ", ".join(f"{share:g} in {name}" for name, share in shares.items() if share)
     return [
         f"A part of each target was not the label but what an earlier network ({recipe['teacher']}, SHA-256 "
-        f"{recipe['teacher_sha256'][:12]}), trained on the same split, answers to the same image (Hinton et al. 2015, "
-        f'"Distilling the Knowledge in a Neural Network"): {told}.'
+        f"{recipe['teacher_sha256'][:12]}), which learnt from training images alone, answers to the same image (Hinton "
+        f'et al. 2015, "Distilling the Knowledge in a Neural Network"): {told}.'
     ]
 
 

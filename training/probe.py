@@ -1,7 +1,9 @@
 """What starting weights are worth: a linear probe on their pooled features, and a short fine-tuning from them."""
 
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -18,8 +20,25 @@ from training.prepare import Data
 
 _BATCH = 32
 _STATISTICS_BATCHES = 8
-_SWISH_SCALES = (1.0, 2.0, 4.0)
-_SMALL = "lite2, not widened"
+_OTHER_SCALES = (1.0, 2.0)  # of Swish, beside the one that training takes
+
+
+class _Start(NamedTuple):
+    """One of the starts that are compared.
+
+    Attributes:
+        name: its row in the table.
+        kind: the network that is asked.
+        swish_scale: of a Lite2 that is widened; None takes `weights` as `train` would.
+        weights: what `train --weights` knows; None where it cannot begin with this.
+        own_statistics: whether the batch statistics stay those that the weights brought.
+    """
+
+    name: str
+    kind: str = B4
+    swish_scale: float | None = None
+    weights: str | None = None
+    own_statistics: bool = False
 
 
 def run(
@@ -41,7 +60,8 @@ def run(
 
     Returns:
         A row a start: start, balanced_accuracy, low, high (95 %, by lesion), train_images, validation_images, size_px;
-        fine_tuned (balanced accuracy on all validation images, of eight classes) and steps, where it was trained.
+        fine_tuned (balanced accuracy on all dermoscopic validation images, of eight classes) and steps, where it was
+        trained.
     """
     out.mkdir(parents=True, exist_ok=True)
     file = out / "probe.csv"
@@ -49,50 +69,57 @@ def run(
     alike = {"train_images": len(train), "validation_images": len(held_out), "size_px": size_px, "steps": steps}
     rows = pd.read_csv(file).to_dict("records") if file.exists() else []
     rows = [row for row in rows if all(row[name] == value for name, value in alike.items())]
-    images = {part.tobytes(): fit.prepared(data.pixels, part, spec, size_px) for part in (train, held_out)}
+    images = [fit.prepared(data.pixels, part, spec, size_px) for part in (train, held_out)]
     for start in _starts(weights):
-        if start in {row["start"] for row in rows}:
+        if start.name in {row["start"] for row in rows}:
             continue
-        features = _pooled(start, size_px, images[train.tobytes()], images[held_out.tobytes()])
+        features = _pooled(start, size_px, *images)
         row = _measure(features, data.table.iloc[train], data.table.iloc[held_out])
-        rows.append({"start": start, **row, **alike, "fine_tuned": _fine_tuned(data, out, start, size_px, steps)})
+        rows.append({"start": start.name, **row, **alike, "fine_tuned": _fine_tuned(data, out, start, size_px, steps)})
         pd.DataFrame(rows).to_csv(file, index=False)
     table = pd.DataFrame(rows)
     (out / "probe.md").write_text(_markdown(table), encoding="utf-8")
     return table
 
 
-def _starts(weights: list[str]) -> list[str]:
-    """Names of what is tried: Lite2 itself, and widened into B4; "own statistics" keeps its moving statistics."""
+def _starts(weights: list[str]) -> list[_Start]:
     carried = []
     if find_spec(lite2.PACKAGE):
-        widened = [f"lite2, Swish x{scale:g}" for scale in _SWISH_SCALES]
-        carried = [_SMALL, *widened, f"lite2, Swish x{net2net.RELU_SCALE:g}, own statistics"]
-    return ["random", *carried, *weights]
+        scale = net2net.RELU_SCALE
+        begun_with = _Start(f"lite2, Swish x{scale:g}", swish_scale=scale, weights="lite2")
+        carried = [
+            _Start("lite2, not widened", kind=LITE2, swish_scale=1.0, own_statistics=True),
+            *(_Start(f"lite2, Swish x{scale:g}", swish_scale=scale) for scale in _OTHER_SCALES),
+            begun_with,
+            begun_with._replace(name=f"{begun_with.name}, own statistics", weights=None, own_statistics=True),
+        ]
+    return [
+        _Start("random", weights="random"),
+        *carried,
+        *(_Start(file, weights=file, own_statistics=True) for file in weights),
+    ]
 
 
-def _pooled(start: str, size_px: int, train: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pooled(start: _Start, size_px: int, train: np.ndarray, held_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     keras.utils.set_random_seed(0)
-    model = network.build(size_px, kind=LITE2 if start == _SMALL else B4)
-    if start == _SMALL:
-        starting_weights.load_lite2(model)
-    elif start.startswith("lite2"):
-        starting_weights.load_lite2(model, float(start.split("Swish x")[1].split(",")[0]))
+    model = network.build(size_px, kind=start.kind)
+    if start.swish_scale is None:
+        starting_weights.load(model, start.weights)
     else:
-        starting_weights.load(model, start)
-    if start == "random" or (start.startswith("lite2, Swish") and not start.endswith("own statistics")):
+        starting_weights.load_lite2(model, start.swish_scale)
+    if not start.own_statistics:
         batches = train[: _STATISTICS_BATCHES * _BATCH]
         net2net.estimate_batch_norm(model, np.array_split(batches, -(-len(batches) // _BATCH)))
     pool = keras.Model(model.input, model.get_layer(network.POOL).output)
     return tuple(keras.ops.convert_to_numpy(pool.predict(part, _BATCH, verbose=0)) for part in (train, held_out))
 
 
-def _fine_tuned(data: Data, out: Path, start: str, size_px: int, steps: int) -> float:
-    weights = "lite2" if start == f"lite2, Swish x{net2net.RELU_SCALE:g}" else start
-    if not steps or weights.startswith("lite2,"):
+def _fine_tuned(data: Data, out: Path, start: _Start, size_px: int, steps: int) -> float:
+    if not steps or start.weights is None:
         return float("nan")
-    folder = out / "fine_tuned" / Path(weights).name
-    fit.run(ablation.base(steps, size_px, seed=0), data, folder, weights)
+    folder = out / "fine_tuned" / Path(start.weights).name
+    shutil.rmtree(folder, ignore_errors=True)  # of another file of this name, or of another size or length
+    fit.run(ablation.base(steps, size_px, seed=0), data, folder, start.weights)
     return float(pd.read_csv(folder / "history.csv").val_balanced_accuracy.iloc[-1])
 
 

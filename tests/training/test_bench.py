@@ -10,7 +10,9 @@ from training.configs.recipe import Augmentation, Recipe, Stage
 def test_every_stage_is_timed_and_its_parts_add_up(small_network, data, tmp_path):
     stage = Stage("first", 16, epochs=1, batch_size=8, peak=1e-3, augmentation=Augmentation(rotation=180, degrade=2.0))
     second = dataclasses.replace(stage, name="second", size_px=32, trainable_from="logits")
-    recipe = Recipe(stages=(stage, second, dataclasses.replace(second, name="taught", teacher_share=0.5)))
+    recipe = Recipe(
+        stages=(stage, second, dataclasses.replace(second, name="taught", teacher_share=0.5)), logit_adjustment=True
+    )
     content = bench.run(recipe, data, tmp_path, steps=3)
     assert json.loads((tmp_path / "bench_train.json").read_text()) == content
     assert [row["stage"] for row in content["stages"]] == ["first", "second", "taught"]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from model_store.preprocessing import InputSpec
 from training import choose, network
-from training.configs.recipe import Recipe, Stage
+from training.configs.recipe import LITE2, Recipe, Stage
 
 
 def _small_network(size_px, *, input_px=None, views=1):
@@ -69,6 +69,23 @@ def test_the_last_stage_alone_is_compared_with_its_mean_with_those_before_it(dat
     table = choose.averages(recipe, data, folder)
     assert list(table.stages) == ["only", "first + only"]
     assert table.balanced_accuracy[0] == table.balanced_accuracy[1]  # the same weights twice
+
+
+def test_a_small_network_before_it_has_no_place_in_a_mean(data, run):
+    recipe, folder = run
+    small = dataclasses.replace(recipe.stages[0], name="small", network=LITE2, to_swish=True)
+    recipe = dataclasses.replace(recipe, stages=(small, *recipe.stages))
+    assert list(choose.averages(recipe, data, folder).stages) == ["only"]
+
+
+def test_a_study_that_is_stopped_keeps_the_tables_before_it(data, run, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(choose, "views", stop)
+    with pytest.raises(KeyboardInterrupt):
+        choose.run(run[0], data, run[1])
+    assert sorted(path.name for path in run[1].glob("*.csv")) == ["fit.csv", "size.csv"]
 
 
 def test_a_fit_needs_whole_frames(data, run):

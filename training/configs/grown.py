@@ -30,8 +30,9 @@ RECIPE = Recipe(
         Stage("low", 128, epochs=3, peak=8e-4, warmup=60, augmentation=MILD, phone_share=0.12, **_SMALL),
         Stage("middle", 160, epochs=3, peak=7e-4, trainable_from="block2a", **_SMALL, **_WIDE),
         Stage("high", 192, epochs=2, peak=5e-4, trainable_from="block3a", **_SMALL, **_WIDE),
-        # From here on B4. It begins with what Lite2 knows; the new blocks and gates learn in the first pass. And it
-        # learns from the network of an earlier bundle, which began elsewhere and errs elsewhere.
+        # From here on B4. It begins with what Lite2 knows; from block3a on the new blocks and gates learn, and those
+        # before it stay silent. And it learns from the network of an earlier bundle, which began elsewhere and errs
+        # elsewhere.
         Stage("grown", 192, epochs=1, peak=3e-4, warmup=100, augmentation=WIDE, **_B4),
         Stage("fine", 224, epochs=1, peak=3e-4, warmup=60, augmentation=WIDE, **_B4),
         Stage("mixed", 224, epochs=1, peak=4e-4, warmup=60, augmentation=MIXED, **_B4),

@@ -115,6 +115,10 @@ class Stage:
     teacher_share: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.network not in (B4, LITE2):
+            raise ValueError(f"stage {self.name!r} trains {self.network}, which is neither {B4} nor {LITE2}")
+        if not 0 <= self.teacher_share <= 1:
+            raise ValueError(f"stage {self.name!r} learns a share of {self.teacher_share} from its teacher")
         if self.thumbnails and self.thumbnail_share:
             raise ValueError(f"stage {self.name!r} has thumbnails among its images already: no share of their own")
         if self.teacher_share and (self.thumbnails or self.thumbnail_share):
@@ -181,6 +185,8 @@ class Recipe:
                 raise ValueError(f"stage {stage.name!r} starts from {sorted(unknown)}, no earlier stages")
         if unknown := set(self.average) - set(names):
             raise ValueError(f"the run ends with the mean of {sorted(unknown)}, no stages of it")
+        if self.is_taught and not self.balances:
+            raise ValueError("a teacher answers as if all diagnoses were equally common: balance the loss, as it did")
         self._check_networks()
 
     def _check_networks(self) -> None:
@@ -191,6 +197,13 @@ class Recipe:
         first_b4 = list(trained.values()).index(B4) if B4 in trained.values() else len(trained)
         if set(list(trained.values())[first_b4:]) != {B4} or any(trained[name] != B4 for name in self.average):
             raise ValueError(f"a run ends with {B4}, and nothing smaller comes after it")
+        if first_b4 and not any(stage.to_swish for stage in self.stages):
+            raise ValueError(f"no stage turns {LITE2} to the Swish of {B4}, which is grown from it: set its to_swish")
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether some stage learns from a teacher beside the labels."""
+        return any(stage.teacher_share for stage in self.stages)
 
     @property
     def balances(self) -> bool:

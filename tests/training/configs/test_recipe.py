@@ -45,6 +45,33 @@ def test_b4_comes_last(networks, settings, said):
         Recipe(stages, **settings)
 
 
+def test_b4_grows_from_a_small_network_that_has_turned_to_swish():
+    stages = (_stage("a", network=LITE2, to_swish=True), _stage("b", network=LITE2), _stage("c"))
+    assert Recipe(stages).stages == stages
+    with pytest.raises(ValueError, match="no stage turns efficientnet_lite2 to the Swish of efficientnet_b4"):
+        Recipe((_stage("a", network=LITE2), _stage("b")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"network": "efficientnet_lite"}, "stage 'a' trains efficientnet_lite, which is neither"),
+        ({"teacher_share": 1.5}, "stage 'a' learns a share of 1.5 from its teacher"),
+        ({"teacher_share": -0.1}, "stage 'a' learns a share of -0.1 from its teacher"),
+    ],
+)
+def test_a_setting_that_means_nothing_is_refused(settings, said):
+    with pytest.raises(ValueError, match=said):
+        _stage("a", **settings)
+
+
+def test_a_teacher_is_asked_only_where_the_loss_balances_as_its_own_did():
+    stages = (_stage("a", teacher_share=0.5),)
+    assert Recipe(stages, logit_adjustment=True).is_taught
+    with pytest.raises(ValueError, match="balance the loss"):
+        Recipe(stages)
+
+
 def test_only_the_small_network_turns_its_activations():
     with pytest.raises(ValueError, match="stage 'a' trains efficientnet_b4, which has Swish already"):
         _stage("a", to_swish=True)
