@@ -19,7 +19,7 @@ serve: $(VENV)/.serving ## Set up what is missing, convert the network once, ser
 	$(BIN)/gunicorn --config gunicorn.conf.py wsgi
 
 test: $(VENV)/.dev $(VENV)/.scorer browser services lint ## Set up what is missing, then run the checks and every test.
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist loadfile -rs
 
 bench: $(VENV)/.dev ## Measure engines, a whole request, throughput, start and memory, into benchmarks/results.json.
 	$(BIN)/python -m benchmarks
@@ -41,7 +41,8 @@ train-smoke: $(VENV)/.training ## Go through all of training on a few generated 
 	$(BIN)/python -m training reproduce --config smoke --run runs/smoke --cache runs/smoke/cache --bundles runs/smoke/bundles
 
 bench-train: $(VENV)/.training ## Time reading, augmentation and compute of a recipe's stages (CONFIG=progressive DATA=DIR; ARGS).
-	$(BIN)/python -m training bench --config $(or $(CONFIG),smoke) $(if $(DATA),--data $(DATA)) --out benchmarks $(ARGS)
+	$(BIN)/python -m training bench $(if $(CONFIG),--config $(CONFIG) --out benchmarks,--config smoke) \
+		$(if $(DATA),--data $(DATA)) $(ARGS)
 
 fuzz: $(VENV)/.dev ## Decode 20,000 damaged photos: each must be read or refused within 1 s and 300 MB.
 	$(BIN)/python -m tests.fuzz $(ARGS)
