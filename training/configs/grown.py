@@ -40,6 +40,7 @@ RECIPE = Recipe(
     ),
     network_px=224,
     views=2,
+    average=("mixed", "finer"),
     optimizer=Optimizer(weight_decay=1e-3, clip=1.0),
     class_power=0.5,
     logit_adjustment=True,
