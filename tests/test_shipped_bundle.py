@@ -42,7 +42,7 @@ def client(bundle, engine_options):
 
 
 def test_it_verifies_and_can_be_shipped(bundle):
-    assert (bundle.name, bundle.version) == ("efficientnet_b4_isic2019", "2.2.1")
+    assert (bundle.name, bundle.version) == ("efficientnet_b4_isic2019", "2.3.0")
     assert (bundle.input.size_px, bundle.path.parent.name) == (380, bundle.name)
     assert sum(file.stat().st_size for file in bundle.path.rglob("*") if file.is_file()) < 45_000_000
 

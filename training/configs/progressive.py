@@ -1,7 +1,7 @@
 """Progressive B4 for two CPU cores: thumbnails at 84 px, then 128 and 160 px, then by turns 192 and 224 px.
 
-Expected: on 512 validation images, after each stage, the losses and balanced accuracies in the history of the model
-          card; the mean of the last seven is better than the last alone (one run, no spread known).
+Expected: on 512 validation images, after each stage, the losses and balanced accuracies in the model card of bundle
+          2.2.1; the mean of the last seven is better than the last alone (one run, no spread known).
 Cost:     7.5 hours of two busy cores (`minutes` in history.csv, added up over the stages).
 Command:  python -m training reproduce --config progressive --data DIR --weights PATH
 """
