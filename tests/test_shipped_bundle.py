@@ -65,7 +65,13 @@ def test_its_evaluation_has_every_figure_that_a_page_shows(bundle, source):
     assert set(evaluation.by_advice(bundle, source)) == {"urgent", "soon", "unsure", "watch"}
     assert sum(row["n"] for row in evaluation.by_advice(bundle, source).values()) > 60
     assert set(evaluation.answers(bundle, source)["by_score"]) == {str(score) for score in range(1, 11)}
-    assert any(evaluation.with_diagnosis(bundle, source, code) for code in CODES)
+    counted = evaluation.answers(bundle, source)["by_top_class"]
+    assert sum(row["n"] for row in counted.values()) == evaluation.figures(bundle, source)["images"]
+    for code in CODES:
+        told = evaluation.with_diagnosis(bundle, source, code)
+        row = counted.get(code, {"n": 0})
+        assert (told is not None) == (row["n"] >= evaluation.MIN_PHOTOS)
+        assert told is None or told.right == row["counts"].get(code, 0)
     assert evaluation.answers(bundle, source)["set"]
     assert evaluation.calibration_error(bundle, source).images == evaluation.figures(bundle, source)["images"]
     assert evaluation.ugly_duckling(bundle)
