@@ -63,8 +63,9 @@ def refuse_wrong(options: argparse.Namespace) -> None:
         if (file := getattr(options, name, None)) and not Path(file).is_file():
             raise TrainingError(f"--{name}: there is no file {file}")
     if "teacher" in options:
-        _refuse_wrong_start(configs.load(options.config), options.weights or default_weights(options.config))
-        _refuse_wrong_teacher(configs.load(options.config), options.teacher)
+        recipe = configs.load(options.config)
+        _refuse_wrong_start(recipe, options.weights or default_weights(options.config))
+        _refuse_wrong_teacher(recipe, options.teacher)
     if document := getattr(options, "readme", None):
         readme.check(document, options.step)
     if "version" in options and not bundle.is_name_and_version(options.name, options.version):

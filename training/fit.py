@@ -95,7 +95,8 @@ def run(
     learnt_before = record.check_start(weights, data.table)
     if teacher is not None:
         learnt_before += record.check_start(teacher, data.table)
-    _check_loading(recipe, folder, weights, teacher)
+    if not (folder / "recipe.json").exists():
+        _check_loading(recipe, weights, teacher)
     folder.mkdir(parents=True, exist_ok=True)
     record.start(recipe, weights, folder, teacher)
     record.data(data.table, folder, learnt_before)
@@ -164,11 +165,10 @@ def use_devices(count: int) -> None:
     keras.distribution.set_distribution(keras.distribution.DataParallel(devices=there[:count]))
 
 
-def _check_loading(recipe: Recipe, folder: Path, weights: str, teacher: str | None) -> None:
+def _check_loading(recipe: Recipe, weights: str, teacher: str | None) -> None:
     """Load once what a run begins with and learns from, before its folder is bound to them or hours have passed."""
     first = recipe.stages[0]
-    if not weights_file(folder, first.name).exists():
-        starting_weights.load(build(recipe, first), weights)
+    starting_weights.load(build(recipe, first), weights)
     if teacher is not None:
         starting_weights.load(network.build(first.size_px), teacher)
 

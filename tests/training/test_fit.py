@@ -45,6 +45,12 @@ def _arrays(file: Path) -> list[np.ndarray]:
         return [arrays[str(i)] for i in range(len(arrays))]
 
 
+def _with_a_training_image_that_tests(data):
+    sides = data.table.split.to_numpy().copy()
+    sides[np.flatnonzero(sides == "train")[0]] = "test"
+    return dataclasses.replace(data, table=data.table.assign(split=sides))
+
+
 class Killed(BaseException):
     pass
 
@@ -246,9 +252,7 @@ def test_weights_of_a_run_whose_training_images_test_here_are_refused(small_netw
     recipe = dataclasses.replace(RECIPE, stages=(stage,))
     weights = fit.run(recipe, data, tmp_path / "first", "random")
     fit.run(recipe, data, tmp_path / "second", str(weights))
-    sides = data.table.split.to_numpy().copy()
-    sides[np.flatnonzero(sides == "train")[0]] = "test"
-    other = dataclasses.replace(data, table=data.table.assign(split=sides))
+    other = _with_a_training_image_that_tests(data)
     with pytest.raises(record.OtherSplit, match="1 images that trained"):
         fit.run(recipe, other, tmp_path / "third", str(weights))
     assert not (tmp_path / "third").exists()  # so that it can begin there with others
@@ -454,9 +458,7 @@ def test_what_cannot_be_loaded_binds_no_folder(small_network, data, tmp_path):
 def test_a_teacher_whose_training_images_test_here_is_refused(small_network, data, tmp_path):
     stage = Stage("only", 16, epochs=1, epoch_images=16, batch_size=16, peak=1e-3)
     teacher = str(fit.run(dataclasses.replace(RECIPE, stages=(stage,)), data, tmp_path / "teacher", "random"))
-    sides = data.table.split.to_numpy().copy()
-    sides[np.flatnonzero(sides == "train")[0]] = "test"
-    other = dataclasses.replace(data, table=data.table.assign(split=sides))
+    other = _with_a_training_image_that_tests(data)
     taught = dataclasses.replace(RECIPE, stages=(dataclasses.replace(stage, teacher_share=0.5),))
     with pytest.raises(record.OtherSplit, match="1 images that trained"):
         fit.run(taught, other, tmp_path / "taught", "random", teacher=teacher)
